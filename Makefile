@@ -1,0 +1,47 @@
+# `make report` and `make test` do everything from a fresh clone, set-up included; the rest is for people who work on the code.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OUT ?= reports
+TRACES := $(basename $(notdir $(wildcard traces/*.jsonl)))
+NETWORKS := alexnet-reference resnet18 googlenet-aux
+
+.PHONY: report test lint format bench clean
+.DEFAULT_GOAL := report
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+report: $(VENV)/installed
+	mkdir -p $(OUT)
+	$(BIN)/perfmodel speedup $(TRACES) -o $(OUT)/speedup.csv
+	$(BIN)/perfmodel speedup $(TRACES) -o $(OUT)/speedup.md
+	for n in $(NETWORKS); do \
+	  for by in layer kind; do $(BIN)/perfmodel breakdown $$n --by $$by -o $(OUT)/breakdown-$$n-by-$$by.png || exit; done; \
+	  $(BIN)/perfmodel breakdown $$n -o $(OUT)/breakdown-$$n.csv && \
+	  $(BIN)/perfmodel breakdown $$n -o $(OUT)/breakdown-$$n.md || exit; done
+	for t in muppet-alexnet-imagenet muppet-resnet20-cifar100; do \
+	  $(BIN)/perfmodel speedup $$t -o $(OUT)/timeline-$$t.png || exit; done
+	$(BIN)/perfmodel reproduce table3 -o $(OUT)/table3.csv
+	$(BIN)/perfmodel reproduce table3 -o $(OUT)/table3.md
+	$(BIN)/perfmodel speedup $(TRACES)
+	@echo
+	$(BIN)/perfmodel reproduce table3
+	@echo; echo 'Tables and pictures:'; ls $(OUT)/*.md $(OUT)/*.csv $(OUT)/*.png
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: $(VENV)/installed
+	for b in benchmarks/*.py; do $(BIN)/python $$b || exit; done
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis
