@@ -1,0 +1,154 @@
+"""GPUs, one TOML file each under `data/devices/`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from perfmodel.datafiles import Section, bundled, read_toml
+from perfmodel.errors import Unsupported, quote, unknown_name
+from perfmodel.formats import FORMATS
+from perfmodel.gemm import Precision
+from perfmodel.units import GIGA, KIB, MEGA, TERA
+
+UNITS = ("simt", "dp4a", "tensor")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What one kind of arithmetic reaches on one device.
+
+    `macs_per_clock` is dense multiply-accumulates per clock and SM, an architectural constant;
+    `published_flop_per_s` the peak that the vendor prints, at the vendor's clock, where there is one.
+    """
+
+    unit: str
+    macs_per_clock: float
+    published_flop_per_s: float | None = None
+    clock_hz: float | None = None  # of the published peak, where it is not the unit's (FP64 tensor of H100)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One GPU. Sizes and rates are per SM where the name says so; all in SI units."""
+
+    name: str
+    title: str
+    source: str
+    architecture: str
+    compute_capability: tuple[int, int]
+    sms: int
+    base_clock_hz: float
+    boost_clock_hz: float
+    tensor_clock_hz: float  # the clock of the vendor's tensor peaks: the boost clock on most cards
+    sustained_clock_hz: float  # what the card holds in long GEMMs: what the models use
+    registers_per_sm: int
+    shared_bytes_per_sm: int
+    shared_bytes_per_clock: float  # per SM
+    threads_per_sm: int
+    ctas_per_sm: int
+    l2_bytes: int
+    l2_bytes_per_clock: float  # all SMs together
+    dram_bytes_per_s: float
+    memory_bytes: int
+    rates: Mapping[tuple[str, str], Rate]
+    assumed: tuple[str, ...] = ()  # keys whose value no source states
+
+    def rate(self, precision: Precision) -> Rate:
+        """The rate of a precision; `Unsupported` (E1103) where the chip has no unit for it."""
+        key = precision.operand.name, precision.accumulator.name
+        if key in self.rates:
+            return self.rates[key]
+        others = [acc for op, acc in self.rates if op == key[0]]
+        if others:
+            raise Unsupported.at(
+                "E1103", f"device {self.name}:",
+                f"has no unit for {key[0]} with {key[1]} accumulation.", f"It has {key[0]} with {' or '.join(others)}.",
+            )  # fmt: skip
+        known = sorted({op for op, _ in self.rates})
+        raise Unsupported.at(
+            "E1103", f"device {self.name}:", f"has no unit for {key[0]}.", f"It computes in {', '.join(known)}."
+        )
+
+    def peak_flop_per_s(self, precision: Precision, clock_hz: float | None = None) -> float:
+        """Dense peak [FLOP/s]: 2 · MAC per clock and SM · SMs · clock (by default the vendor's clock for that unit)."""
+        rate = self.rate(precision)
+        vendor = rate.clock_hz or (self.tensor_clock_hz if rate.unit == "tensor" else self.boost_clock_hz)
+        return 2 * rate.macs_per_clock * self.sms * (clock_hz or vendor)
+
+
+def device_names() -> list[str]:
+    """The names of the bundled devices, sorted."""
+    return list(bundled("devices"))
+
+
+def find_device(name: str) -> Device:
+    """A bundled device by name, or the device file at a path that ends in `.toml`.
+
+    Raises `UnknownName` (E1001) with the nearest names, `InputError` for a file that does not read.
+    """
+    files = bundled("devices")
+    if name in files:
+        return read_device(files[name])
+    if str(name).endswith(".toml"):
+        return read_device(Path(name))
+    raise unknown_name("E1001", "device", name, files)
+
+
+def read_device(path: Path) -> Device:
+    """The device that a file describes; every key is required, cited and checked."""
+    top = read_toml(path)
+    boost = top.number("boost_mhz") * MEGA
+    major, _, minor = top.text("compute_capability").partition(".")
+    if not (major.isdecimal() and minor.isdecimal() and len(major + minor) < 5):
+        raise top.fail("E1211", "compute_capability", "is not of the form '7.5'.", "Write major.minor.")
+    device = Device(
+        name=path.name.removesuffix(".toml"),
+        title=top.text("title"),
+        source=top.text("source"),
+        architecture=top.text("architecture"),
+        compute_capability=(int(major), int(minor)),
+        sms=top.whole("sms", most=10_000),
+        base_clock_hz=top.number("base_mhz") * MEGA,
+        boost_clock_hz=boost,
+        tensor_clock_hz=top.number("tensor_mhz", boost / MEGA) * MEGA,
+        sustained_clock_hz=top.number("sustained_mhz", boost / MEGA) * MEGA,
+        registers_per_sm=top.whole("registers_per_sm"),
+        shared_bytes_per_sm=round(top.number("shared_kib_per_sm") * KIB),
+        shared_bytes_per_clock=top.number("shared_bytes_per_clock_per_sm"),
+        threads_per_sm=top.whole("threads_per_sm"),
+        ctas_per_sm=top.whole("ctas_per_sm"),
+        l2_bytes=round(top.number("l2_kib") * KIB),
+        l2_bytes_per_clock=top.number("l2_bytes_per_clock"),
+        dram_bytes_per_s=top.number("dram_gb_per_s") * GIGA,
+        memory_bytes=round(top.number("memory_gib") * KIB**3),
+        rates=_read_rates(top),
+        assumed=tuple(str(key) for key in top.take("assumed", list, [])),
+    )
+    top.finish()
+    return device
+
+
+def _read_rates(top: Section) -> dict[tuple[str, str], Rate]:
+    rates = {}
+    for row in top.tables("rates"):
+        operand, accumulate = (_choice(row, key, FORMATS) for key in ("operand", "accumulate"))
+        unit = _choice(row, "unit", UNITS)
+        if (operand, accumulate) in rates:
+            raise row.fail("E1211", "operand", f"{operand} with {accumulate} stands here twice.", "Remove one row.")
+        published, mhz = row.number("tflop_per_s", None), row.number("mhz", None)
+        rates[operand, accumulate] = Rate(
+            unit, row.number("macs_per_clock_per_sm"), published and published * TERA, mhz and mhz * MEGA
+        )
+        row.finish()
+    if not rates:
+        raise top.fail("E1210", "rates", "is empty.", "Give the rate of at least one format.")
+    return rates
+
+
+def _choice(row: Section, key: str, known: Collection[str]) -> str:
+    value = row.text(key)
+    if value not in known:
+        raise row.fail("E1211", key, f"{quote(value)} is not one of {', '.join(known)}.", "Correct the value.")
+    return value

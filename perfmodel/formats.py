@@ -1,0 +1,58 @@
+"""Number formats, by the names that traces, devices and schemes use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perfmodel.errors import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How one element is stored.
+
+    `family` is `float`, `int`, `dfx` (dynamic fixed point: n-bit integers and one power-of-two scale for
+    the tensor, MuPPET section 3.2.1) or `mx` (a shared scale for each small block, OCP MX v1.0).
+    `align_k` is how many elements of a GEMM's k dimension its fastest CUTLASS kernels read at a
+    time, 16 bytes of them (CUTLASS documentation, functionality.md); SIMT FP32 needs none.
+    """
+
+    name: str
+    bits: int
+    family: str
+    align_k: int = 1
+
+    @property
+    def bytes(self) -> float:
+        """Bytes of one element, packed."""
+        return self.bits / 8
+
+
+FORMATS: dict[str, Format] = {
+    f.name: f
+    for f in (
+        Format("fp64", 64, "float"),
+        Format("fp32", 32, "float"),
+        Format("tf32", 32, "float", 4),
+        Format("bf16", 16, "float", 8),
+        Format("fp16", 16, "float", 8),
+        Format("fp8_e4m3", 8, "float", 16),
+        Format("fp8_e5m2", 8, "float", 16),
+        Format("int32", 32, "int"),
+        Format("int8", 8, "int", 16),
+        Format("int4", 4, "int", 32),
+        *(Format(f"dfx{bits}", bits, "dfx") for bits in (4, 6, 8, 10, 12, 14, 16)),
+        Format("mxfp8", 8, "mx"),
+        Format("mxfp6", 6, "mx"),
+        Format("mxfp4", 4, "mx"),
+        Format("nvfp4", 4, "mx"),
+    )
+}
+
+
+def find_format(name: str) -> Format:
+    """The format of this name; `UnknownName` (E1004) with the nearest names otherwise."""
+    try:
+        return FORMATS[name]
+    except (KeyError, TypeError):
+        raise unknown_name("E1004", "format", name, FORMATS) from None

@@ -1,0 +1,105 @@
+"""The unit of dense work: C[m, n] = A[m, k] · B[k, n]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from perfmodel.errors import InputError, Unsupported, quote
+from perfmodel.formats import FORMATS, Format, find_format
+from perfmodel.units import round_up
+
+# What a GEMM accumulates in when nothing is said, and what it then writes.
+ACCUMULATORS = {
+    "fp64": "fp64", "fp32": "fp32", "tf32": "fp32", "bf16": "fp32", "fp16": "fp32",
+    "fp8_e4m3": "fp32", "fp8_e5m2": "fp32", "int8": "int32", "int4": "int32",
+}  # fmt: skip
+OUTPUTS = {"tf32": "fp32", "fp8_e4m3": "fp16", "fp8_e5m2": "fp16", "int8": "int32", "int4": "int32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """What a GEMM multiplies, sums in and writes; it decides the unit of the chip that runs it."""
+
+    operand: Format
+    accumulator: Format
+    output: Format
+
+    @property
+    def name(self) -> str:
+        """`fp16`, or `fp16+fp16` where the accumulator is not the usual one."""
+        usual = ACCUMULATORS.get(self.operand.name)
+        same = self.accumulator.name == usual
+        return self.operand.name if same else f"{self.operand.name}+{self.accumulator.name}"
+
+
+def find_precision(name: str, accumulate: str | None = None) -> Precision:
+    """The precision called `fp16`, or `fp16+fp16` with its accumulator named.
+
+    Raises `UnknownName` for a format that does not exist, `Unsupported` for one that no GEMM unit computes in.
+
+    >>> find_precision("int8").accumulator.name
+    'int32'
+    """
+    name, _, after_plus = str(name).partition("+")
+    operand = find_format(name)
+    if operand.name not in ACCUMULATORS:
+        raise Unsupported.at(
+            "E1101", f"precision {quote(name)}:", "no GEMM unit computes in it.",
+            f"Choose one of {', '.join(ACCUMULATORS)}.",
+        )  # fmt: skip
+    accumulator = find_format(accumulate or after_plus or ACCUMULATORS[operand.name])
+    output = FORMATS[OUTPUTS.get(operand.name, operand.name)]
+    return Precision(operand, accumulator, output)
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """`batch` products C[m, n] = A[m, k] · B[k, n] in one launch.
+
+    `a_distinct` and `b_distinct` are the elements of A and B that exist in memory (all batches together) where they
+    are fewer than the GEMM's view of them: an implicit-GEMM convolution reads each input pixel r·s times but stores
+    it once. None means that the whole matrix is stored.
+    """
+
+    m: int
+    n: int
+    k: int
+    batch: int = 1
+    precision: Precision = field(default_factory=lambda: find_precision("fp32"))
+    a_distinct: int | None = None
+    b_distinct: int | None = None
+
+    def __post_init__(self):
+        for name in ("m", "n", "k", "batch"):
+            size = getattr(self, name)
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise InputError.at(
+                    "E1102", f"GEMM {name}:", f"{quote(size)} is not a positive whole number.",
+                    "Give m, n, k and batch of at least 1.",
+                )  # fmt: skip
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates: batch · m · n · k."""
+        return self.batch * self.m * self.n * self.k
+
+    @property
+    def flop(self) -> int:
+        """Multiplies and adds counted separately: 2 · MACs.
+
+        >>> Gemm(2, 3, 5).flop
+        60
+        """
+        return 2 * self.macs
+
+    @property
+    def bytes(self) -> float:
+        """Compulsory traffic: what exists of A and B read once, C written once [B]."""
+        a = self.a_distinct if self.a_distinct is not None else self.batch * self.m * self.k
+        b = self.b_distinct if self.b_distinct is not None else self.batch * self.k * self.n
+        c = self.batch * self.m * self.n
+        return (a + b) * self.precision.operand.bytes + c * self.precision.output.bytes
+
+    def aligned(self) -> Gemm:
+        """The same GEMM with k padded to what the operand's fast kernels need (147 → 152 in FP16, 160 in INT8)."""
+        return replace(self, k=round_up(self.k, self.precision.operand.align_k))
