@@ -1,0 +1,152 @@
+"""The price of kernels: seconds, an interval where one is known, and where the number comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import nan
+from typing import Protocol
+
+import numpy as np
+
+from perfmodel.devices import Device
+from perfmodel.gemm import Gemm, Precision
+from perfmodel.lowering import Delay, MemoryOp
+
+BASES = ("measured", "calibrated", "analytical", "roofline", "published", "given")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One price. `low` and `high` bound it where an interval is known, else they are NaN.
+
+    Adding merges the bases and adds the interval ends (right when errors move together, wide when they do not).
+
+    >>> Estimate(2.0, "measured", 1.0, 3.0) + Estimate(1.0, "analytical", 1.0, 1.0)
+    Estimate(seconds=3.0, basis='measured+analytical', low=2.0, high=4.0)
+    """
+
+    seconds: float
+    basis: str
+    low: float = nan
+    high: float = nan
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(
+            self.seconds + other.seconds,
+            merge_bases(self.basis, other.basis),
+            self.low + other.low,
+            self.high + other.high,
+        )
+
+    def __mul__(self, times: float) -> Estimate:
+        return Estimate(self.seconds * times, self.basis, self.low * times, self.high * times)
+
+    __rmul__ = __mul__
+
+
+def merge_bases(*bases: str) -> str:
+    """The distinct bases in the order of `BASES`, joined by `+`.
+
+    >>> merge_bases("roofline", "measured", "roofline")
+    'measured+roofline'
+    """
+    found = {part for basis in bases for part in basis.split("+") if part}
+    return "+".join(sorted(found, key=lambda b: BASES.index(b) if b in BASES else len(BASES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """The prices of many kernels of one kind: arrays of equal length, and a text on each (a GEMM's tile, say)."""
+
+    seconds: np.ndarray
+    basis: str
+    detail: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gemms:
+    """Many GEMMs of one precision as arrays of equal length.
+
+    `a_fraction` and `b_fraction` say which part of the view m·k and n·k is stored (1 unless the GEMM is a
+    convolution in implicit form).
+    """
+
+    precision: Precision
+    m: np.ndarray
+    n: np.ndarray
+    k: np.ndarray
+    batch: np.ndarray
+    a_fraction: np.ndarray = field(default=None)
+    b_fraction: np.ndarray = field(default=None)
+
+    def __post_init__(self):
+        for name in ("a_fraction", "b_fraction"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.ones(len(self.m)))
+
+    @classmethod
+    def of(cls, gemms: Sequence[Gemm]) -> Gemms:
+        """The arrays of `gemms`, which must all have the precision of the first."""
+        m, n, k, batch = np.array([(g.m, g.n, g.k, g.batch) for g in gemms], dtype=np.float64).T
+        a = np.array([np.inf if g.a_distinct is None else g.a_distinct for g in gemms])
+        b = np.array([np.inf if g.b_distinct is None else g.b_distinct for g in gemms])
+        a_fraction = np.minimum(1.0, a / (batch * m * k))
+        b_fraction = np.minimum(1.0, b / (batch * n * k))
+        return cls(gemms[0].precision, m, n, k, batch, a_fraction, b_fraction)
+
+    def __len__(self) -> int:
+        return len(self.m)
+
+
+class CostModel(Protocol):
+    """Prices kernels of one device, arrays in and arrays out."""
+
+    device: Device
+
+    def gemms(self, gemms: Gemms) -> Estimates:
+        """Seconds of each GEMM, and with which kernel."""
+        ...
+
+    def memory(self, bytes_moved: np.ndarray) -> Estimates:
+        """Seconds of kernels that only move so many bytes each."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What `price` answers: for each kernel its seconds (one launch), basis and detail."""
+
+    seconds: np.ndarray
+    basis: list[str]
+    detail: list[str]
+
+
+def price(model: CostModel, kernels: Sequence[Gemm | MemoryOp | Delay]) -> Prices:
+    """One price for each kernel; equal kernels are priced once, and those of one precision in one call."""
+    groups: dict[object, list] = {}
+    for kernel in dict.fromkeys(kernels):
+        groups.setdefault(_group(kernel), []).append(kernel)
+    found: dict[object, tuple[float, str, str]] = {}
+    for group in groups.values():
+        answer = _estimates(model, group)
+        details = answer.detail if answer.detail is not None else [""] * len(group)
+        for kernel, seconds, detail in zip(group, answer.seconds, details, strict=True):
+            found[kernel] = float(seconds), answer.basis, str(detail)
+    rows = [found[kernel] for kernel in kernels]
+    return Prices(np.array([row[0] for row in rows]), [row[1] for row in rows], [row[2] for row in rows])
+
+
+def _group(kernel: Gemm | MemoryOp | Delay) -> object:
+    """Kernels of one group are priced in one call."""
+    if isinstance(kernel, Gemm):
+        return kernel.precision
+    return kernel.basis if isinstance(kernel, Delay) else MemoryOp
+
+
+def _estimates(model: CostModel, group: Sequence[Gemm | MemoryOp | Delay]) -> Estimates:
+    if isinstance(group[0], Gemm):
+        return model.gemms(Gemms.of(group))
+    if isinstance(group[0], Delay):
+        return Estimates(np.array([delay.seconds for delay in group]), group[0].basis)
+    return model.memory(np.array([op.bytes for op in group], dtype=np.float64))

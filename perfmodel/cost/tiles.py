@@ -1,0 +1,182 @@
+"""The analytical GEMM model: tiles, waves, occupancy, L2 reuse, DRAM, split-K and launch.
+
+    t = t_launch + max(compute, memory) + x·min(compute, memory) + exposed prologue and epilogue (+ reduction of
+    split-K)
+
+compute   full waves of CTAs, then the last wave at its own residency; one k-step of c resident CTAs takes
+          max(c·s, max(s, latency) + sync) cycles, s being the slower of tensor/SIMT issue and shared memory
+memory    the slower of L2 → SM traffic and DRAM traffic; DRAM traffic is that of the rectangle of tiles resident
+          in one wave, so a wave reuses rows of A and columns of B through L2
+split-K   the CTAs of one tile share its k; a second kernel adds their partial results
+
+All constants are in `Constants`, with what they stand for; none is fitted to anything by default. How far the model
+is from measurements, and which of its terms matter, is in `docs/how-it-works.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodel.cost.estimate import Estimates, Gemms
+from perfmodel.cost.tileset import SPLITS, TileTable, find_tile, tiles_for
+from perfmodel.devices import Device
+from perfmodel.gemm import Precision
+
+BLOCK = 64  # shapes evaluated together: their arrays then stay in the cache
+SM_BYTES_PER_CLOCK = 64.0  # one SM's port to L2 (Jia et al., arXiv 1804.06826, table 3.1)
+WORKSPACE_BYTES = 4.0  # split-K's partial results are FP32 or INT32
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """What the spec sheet does not say; the values are a priori, common to all devices."""
+
+    issue: float = 0.92  # share of issue slots that the main loop fills with arithmetic
+    dram: float = 0.82  # achievable share of DRAM bandwidth
+    l2: float = 0.75  # achievable share of L2 bandwidth
+    launch_s: float = 4.0e-6  # from launch to the first instruction, and the tail, of each kernel
+    latency: float = 520.0  # cycles from a global load to its data in shared memory
+    sync: float = 40.0  # cycles of a k-step that a lone CTA does not hide
+    epilogue: float = 900.0  # cycles of prologue and epilogue that each wave exposes
+    overlap: float = 0.15  # share of the lesser of two resources that does not overlap with the greater
+    simt_fragments: float = 2.5  # shared-memory wavefronts of SIMT fragment loads against the least possible
+    clock: float = 1.0  # multiplier on the sustained clock
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """The analytical model of one device.
+
+    `tile` is "best" (the fastest of the set for each GEMM) or the name of one tile; `split_k` whether k may be split;
+    `squarest` whether a wave's tiles form the squarest rectangle (CUTLASS's swizzles) or run along m (no swizzle).
+    """
+
+    device: Device
+    tile: str = "best"
+    split_k: bool = True
+    squarest: bool = True
+    constants: Constants = Constants()
+
+    def table(self, precision: Precision) -> TileTable:
+        """The tiles among which `gemms` chooses."""
+        if self.tile == "best":
+            return TileTable.of(tiles_for(precision, self.device), precision, self.device)
+        return TileTable.of((find_tile(self.tile, precision, self.device),), precision, self.device)
+
+    def gemms(self, gemms: Gemms) -> Estimates:
+        """Seconds of each GEMM with its fastest tile and split, named in `detail` (`128x64x8 split 4`)."""
+        table = self.table(gemms.precision)
+        splits = np.array(SPLITS if self.split_k else (1,), dtype=np.float64)
+        seconds = np.empty(len(gemms))
+        best = np.empty(len(gemms), dtype=np.intp)
+        for start in range(0, len(gemms), BLOCK):
+            part = slice(start, min(start + BLOCK, len(gemms)))
+            times = self.times(_part(gemms, part), table, splits).reshape(part.stop - start, -1)
+            best[part] = times.argmin(axis=1)
+            seconds[part] = times[np.arange(len(times)), best[part]]
+        names = [t.name + (f" split {s:.0f}" if s > 1 else "") for t in table.tiles for s in splits]
+        return Estimates(seconds, "analytical", np.array(names)[best])
+
+    def memory(self, bytes_moved: np.ndarray) -> Estimates:
+        """Launch plus bytes at the achievable bandwidth."""
+        rate = self.constants.dram * self.device.dram_bytes_per_s
+        return Estimates(self.constants.launch_s + bytes_moved / rate, "analytical")
+
+    def times(self, gemms: Gemms, table: TileTable, splits: np.ndarray) -> np.ndarray:
+        """Seconds of every GEMM, tile and split [shapes, tiles, splits]; infinite where k is too short to split."""
+        c, device = self.constants, self.device
+        clock = device.sustained_clock_hz * c.clock
+        size, out_size = gemms.precision.operand.bytes, gemms.precision.output.bytes
+        m, n, k, batch = (axis[:, None] for axis in (gemms.m, gemms.n, gemms.k, gemms.batch))
+        rows, columns = np.ceil(m / table.m), np.ceil(n / table.n)  # of tiles [shapes, tiles]
+        slots = device.sms * table.resident
+
+        tiles = (rows * columns)[:, :, None]
+        ctas = tiles * batch[:, :, None] * splits
+        steps = np.ceil(k[:, :, None] / (table.k[:, None] * splits))  # of k, in one CTA
+
+        full = np.floor(ctas / slots[:, None])
+        rest = ctas - full * slots[:, None]
+        lone, busy = self._step_cycles(table, gemms.precision)
+        tail = np.maximum(np.ceil(rest / device.sms) * busy[:, None], lone[:, None])
+        last = rest > 0
+        cycles = full * np.maximum(table.resident * busy, lone)[:, None]
+        cycles += tail * last
+        compute = cycles * steps
+        compute /= clock
+
+        stage = ((table.m + table.n) * table.k * size)[:, None]  # bytes of both operands in one k-step
+        l2_rate = np.minimum(device.l2_bytes_per_clock, SM_BYTES_PER_CLOCK * np.minimum(ctas, device.sms))
+        l2 = ctas * steps * (stage / (c.l2 * clock)) / l2_rate
+
+        reads, writes = self._dram_bytes(gemms, table, rows, columns, slots)
+        traffic = (batch * reads)[:, :, None] + (batch * writes)[:, :, None] * (splits == 1)
+        saturated = np.minimum(1.0, ctas * (2.0 / device.sms))  # half of the SMs saturate DRAM
+        dram = traffic / (saturated * (c.dram * device.dram_bytes_per_s))
+
+        memory = _combine(l2, dram, c.overlap)
+        body = _combine(compute, memory, c.overlap)
+
+        exposed = (c.epilogue + table.m * table.n * out_size / (2 * device.shared_bytes_per_clock)) / clock
+        body += (full / table.resident[:, None] + last) * exposed[:, None]
+        body += (c.launch_s + self._reduction_s(m * n * batch, out_size, splits))[:, None, :]
+        body[(k[:, :, None] < 4 * table.k[:, None] * splits) & (splits > 1)] = np.inf
+        return body
+
+    def _step_cycles(self, table: TileTable, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
+        """Cycles of one k-step of a lone CTA (latency shows), and of one among many (throughput) [tiles]."""
+        c, rate = self.constants, self.device.rate(precision)
+        size = precision.operand.bytes
+        issue = table.m * table.n * table.k / (rate.macs_per_clock * c.issue)
+        inflation = 1.0 if rate.unit == "tensor" else c.simt_fragments
+        loads = table.warps * table.warp_edge * table.k * size * inflation
+        stores = (table.m + table.n) * table.k * size
+        busy = _combine(issue, (loads + stores) / self.device.shared_bytes_per_clock, c.overlap)
+        idle = np.maximum(1.0, 4.0 / table.warps)  # fewer than 4 warps leave partitions of the SM without work
+        lone = np.maximum(busy * idle, c.latency) + c.sync
+        return lone, busy
+
+    def _dram_bytes(self, gemms: Gemms, table: TileTable, rows, columns, slots) -> tuple[np.ndarray, np.ndarray]:
+        """Bytes of A and B read, and of C written, for one batch element [shapes, tiles]."""
+        m, n, k = (axis[:, None] for axis in (gemms.m, gemms.n, gemms.k))
+        tiles = rows * columns
+        wave = np.minimum(tiles, slots)  # tiles in flight together
+        if self.squarest:
+            wide = np.minimum(columns, np.maximum(1.0, np.rint(np.sqrt(wave * (table.m / table.n)))))
+            tall = np.minimum(rows, np.ceil(wave / wide))
+            wide = np.minimum(columns, np.maximum(wide, np.ceil(wave / tall)))
+        else:
+            tall, wide = np.minimum(rows, wave), np.ceil(wave / rows)
+        per_wave = tiles / wave * k * gemms.precision.operand.bytes
+        a = self._read(m * k, gemms.a_fraction, per_wave * tall * table.m, gemms)
+        b = self._read(n * k, gemms.b_fraction, per_wave * wide * table.n, gemms)
+        return a + b, m * n * gemms.precision.output.bytes
+
+    def _read(self, view: np.ndarray, fraction: np.ndarray, streamed: np.ndarray, gemms: Gemms) -> np.ndarray:
+        """Bytes of one operand, stored part only: once if half of L2 holds it, else what the waves stream."""
+        stored = view * gemms.precision.operand.bytes
+        fraction = fraction[:, None]
+        return np.where(stored * fraction < 0.5 * self.device.l2_bytes, stored, np.maximum(stored, streamed)) * fraction
+
+    def _reduction_s(self, outputs: np.ndarray, out_size: float, splits: np.ndarray) -> np.ndarray:
+        """The second kernel of split-K: its launch, partial results written and read, C written [shapes, splits]."""
+        partial = outputs * WORKSPACE_BYTES * splits
+        speed_up = np.where(partial < 0.6 * self.device.l2_bytes, 2.0, 1.0)  # L2 holds them
+        rate = speed_up * (self.constants.dram * self.device.dram_bytes_per_s)
+        seconds = 0.6 * self.constants.launch_s + (2 * partial + outputs * out_size) / rate
+        return np.where(splits > 1, seconds, 0.0)
+
+
+def _combine(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """The greater of two times plus a share of the lesser: overlap is never perfect."""
+    lesser = np.minimum(a, b)
+    lesser *= share
+    lesser += np.maximum(a, b)
+    return lesser
+
+
+def _part(gemms: Gemms, part: slice) -> Gemms:
+    fields = (gemms.m, gemms.n, gemms.k, gemms.batch, gemms.a_fraction, gemms.b_fraction)
+    return Gemms(gemms.precision, *(array[part] for array in fields))

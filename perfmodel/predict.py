@@ -1,0 +1,192 @@
+"""GEMMs of a CSV file, priced row by row.
+
+Columns: m, n, k (C[m, n] = A[m, k] · B[k, n]), and optionally batch (default 1), precision (fp32), accumulate (the
+precision's usual accumulator), op_a and op_b (N or T; checked and passed on: no cost model here tells layouts apart).
+Other columns are passed on as well.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from perfmodel.cost.estimate import CostModel, Gemms
+from perfmodel.datafiles import read_text
+from perfmodel.errors import InputError, PerfModelError, Problem, quote
+from perfmodel.gemm import Precision, find_precision
+from perfmodel.units import round_up
+
+LARGEST_BYTES = 256 * 2**20
+MOST_ROWS = 5_000_000
+MOST_PROBLEMS = 1000
+LARGEST = 10**9  # of m, n, k and batch; their product must stay below 2**63
+WHOLE = re.compile(r"[0-9]{1,10}")
+SIZES = ("m", "n", "k", "batch")
+ADDED = ("seconds", "basis", "tile")
+
+
+@dataclass(frozen=True, slots=True)
+class GemmRows:
+    """The rows of a file as they stand, and what they ask for: sizes [rows, 4] and a precision each.
+
+    `asked` is the place, `file:line:`, of the first row of each precision.
+    """
+
+    header: list[str]
+    rows: list[list[str]]
+    sizes: np.ndarray
+    precisions: list[Precision]
+    asked: dict[Precision, str]
+
+
+def read_gemms(path: Path) -> GemmRows:
+    """The GEMMs of a CSV file.
+
+    Raises `InputError` that names line and column of up to 20 faults: E1207 not a number, E1102 out of range, E1208
+    ragged or unreadable row, E1209 missing or repeated column; E1004 or E1101 for a precision.
+    """
+    place = str(path)
+    lines = _lines(read_text(path, LARGEST_BYTES), place)
+    number, header = next(lines, (1, []))
+    columns = _columns(header, f"{place}:{number}:")
+    rows, sizes, precisions, problems = [], [], [], []
+    asked: dict[Precision, str] = {}
+    for number, row in lines:
+        where = f"{place}:{number}:"
+        try:
+            sizes.append(_sizes(row, columns, where, len(header)))
+            precisions.append(_precision(row, columns, where))
+            asked.setdefault(precisions[-1], where)
+            rows.append(row)
+        except PerfModelError as error:
+            problems += error.problems
+        if len(problems) >= MOST_PROBLEMS or len(rows) > MOST_ROWS:
+            break
+    if len(rows) > MOST_ROWS:
+        raise InputError.at("E1203", f"{place}:", f"holds more than {MOST_ROWS} rows.", "Split the file.")
+    if problems:
+        raise InputError(problems)
+    if not rows:
+        raise InputError.at("E1208", f"{place}:", "holds no GEMM.", "Give a header with m, n, k and at least one row.")
+    return GemmRows(header, rows, np.array(sizes, dtype=np.float64), precisions, asked)
+
+
+def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str]]:
+    """Seconds, basis and tile of each row, in order; k is padded to the precision's alignment, as its kernels need.
+
+    Raises `Unsupported` (E1103) that names the first row with a precision that the device lacks.
+    """
+    seconds = np.empty(len(gemms.rows))
+    basis: list[str] = [""] * len(gemms.rows)
+    detail = np.full(len(gemms.rows), "", dtype=object)
+    groups: dict[Precision, list[int]] = {}
+    for i, precision in enumerate(gemms.precisions):
+        groups.setdefault(precision, []).append(i)
+    for precision, chosen in groups.items():
+        m, n, k, batch = gemms.sizes[chosen].T
+        wanted = Gemms(precision, m, n, round_up(k, precision.operand.align_k), batch)
+        try:
+            answer = model.gemms(wanted)
+        except PerfModelError as error:
+            raise _placed(error, gemms.asked[precision]) from None
+        seconds[chosen] = answer.seconds
+        if answer.detail is not None:
+            detail[chosen] = answer.detail
+        for i in chosen:
+            basis[i] = answer.basis
+    return zip(seconds.tolist(), basis, detail.tolist(), strict=True)
+
+
+def format_predictions(gemms: GemmRows, predictions: Iterator[tuple[float, str, str]]) -> str:
+    """The rows as CSV, as they came, with `seconds`, `basis` and `tile` added."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*gemms.header, *ADDED])
+    for row, (seconds, basis, tile) in zip(gemms.rows, predictions, strict=True):
+        writer.writerow([*row, repr(seconds), basis, tile])
+    return out.getvalue()
+
+
+def _lines(text: str, place: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with their line numbers, blank lines left out."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, [cell.strip() for cell in row]
+    except csv.Error as error:
+        found = f"is not readable as CSV: {error}."
+        raise InputError.at("E1208", f"{place}:{reader.line_num}:", found, "Correct quotes and delimiters.") from None
+
+
+def _columns(header: list[str], place: str) -> dict[str, int]:
+    """Index of each column; m, n and k must be there, and nothing twice."""
+    problems = [
+        Problem("E1209", place, f"there is no column {quote(name)}; found {_named(header)}.", "Add it.")
+        for name in SIZES[:3]
+        if name not in header
+    ]
+    for name in dict.fromkeys(header):
+        if header.count(name) > 1:
+            problems.append(Problem("E1209", place, f"column {quote(name)} occurs twice.", "Rename one."))
+        if name in ADDED:
+            problems.append(Problem("E1209", place, f"column {quote(name)} is one that is added.", "Rename it."))
+    if problems:
+        raise InputError(problems)
+    return {name: i for i, name in enumerate(header)}
+
+
+def _named(header: Sequence[str]) -> str:
+    return quote(", ".join(header[:20])) if header else "nothing"
+
+
+def _sizes(row: list[str], columns: dict[str, int], place: str, width: int) -> tuple[int, int, int, int]:
+    if len(row) != width:
+        raise InputError.at("E1208", place, f"has {len(row)} cells; the header has {width}.", "Correct the row.")
+    m, n, k, batch = (_size(row, columns, name, place) for name in SIZES)
+    if m * n * k * batch >= 2**62:
+        raise InputError.at("E1102", place, f"{m} x {n} x {k} x {batch} is too large to be real.", "Correct the row.")
+    for name in ("op_a", "op_b"):
+        if name in columns and row[columns[name]] not in ("N", "T", ""):
+            raise InputError.at(
+                "E1207",
+                f"{place}{columns[name] + 1}",
+                f"column {name}: {quote(row[columns[name]])} is not N or T.",
+                "Correct it.",
+            )
+    return m, n, k, batch
+
+
+def _size(row: list[str], columns: dict[str, int], name: str, place: str) -> int:
+    if name not in columns:
+        return 1
+    text, where = row[columns[name]], f"{place}{columns[name] + 1}"
+    if name == "batch" and not text:
+        return 1
+    if not WHOLE.fullmatch(text):
+        found = f"column {name}: {quote(text)} is not a positive whole number."
+        raise InputError.at("E1207", where, found, "Write digits only.")
+    if not 1 <= int(text) <= LARGEST:
+        raise InputError.at("E1102", where, f"column {name}: {text} is not between 1 and {LARGEST}.", "Correct it.")
+    return int(text)
+
+
+def _precision(row: list[str], columns: dict[str, int], place: str) -> Precision:
+    name, accumulate = (row[columns[key]] if key in columns else "" for key in ("precision", "accumulate"))
+    column = "precision"
+    try:
+        precision = find_precision(name or "fp32")
+        column = "accumulate"
+        return find_precision(name or "fp32", accumulate) if accumulate else precision
+    except PerfModelError as error:
+        raise _placed(error, f"{place}{columns[column] + 1}") from None
+
+
+def _placed(error: PerfModelError, place: str) -> PerfModelError:
+    return type(error)(Problem(p.code, f"{place} {p.place}", p.found, p.fix) for p in error.problems)

@@ -1,0 +1,50 @@
+"""Training schemes by name: one file each; a new one is a file and a row here."""
+
+from perfmodel.errors import unknown_name
+from perfmodel.schemes.fp32 import Fp32
+from perfmodel.schemes.mixed import Mixed
+from perfmodel.schemes.muppet import Muppet
+from perfmodel.schemes.scheme import LEVELS, Choice, Overhead, Scheme, find_overhead
+from perfmodel.schemes.step import training_step
+from perfmodel.schemes.uniform import Uniform
+
+SCHEMES = {scheme.name: scheme for scheme in (Fp32(), Mixed(), Muppet())}
+
+
+def find_scheme(name: str) -> Scheme:
+    """The scheme of this name; `UnknownName` (E1006) with the nearest names otherwise."""
+    try:
+        return SCHEMES[name]
+    except (KeyError, TypeError):
+        raise unknown_name("E1006", "scheme", name, SCHEMES) from None
+
+
+# The precisions that stand for a scheme's step in a breakdown, and the format that it has there.
+STEP_OF = {"fp32": ("fp32", "fp32"), "fp16": ("mixed", "fp16"), "int8": ("muppet", "dfx8")} | {
+    name: ("muppet", name) for name in SCHEMES["muppet"].formats if name != "fp32"
+}
+
+
+def find_breakdown_scheme(precision: str) -> tuple[Scheme, str]:
+    """The scheme whose step a precision stands for, and its format there; `Uniform` where no scheme trains in it.
+
+    Raises `UnknownName` (E1004) with the nearest names, `Unsupported` (E1101) for a format without GEMMs.
+    """
+    if precision in STEP_OF:
+        scheme, format_ = STEP_OF[precision]
+        return SCHEMES[scheme], format_
+    scheme = Uniform(precision)
+    return scheme, scheme.formats[0]
+
+
+__all__ = [
+    "LEVELS",
+    "SCHEMES",
+    "Choice",
+    "Overhead",
+    "Scheme",
+    "find_breakdown_scheme",
+    "find_overhead",
+    "find_scheme",
+    "training_step",
+]

@@ -1,0 +1,123 @@
+"""What a training scheme decides: which unit runs each GEMM, how wide the stored tensors are, and what work it adds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from perfmodel.errors import InputError, Unsupported, quote
+from perfmodel.formats import Format
+from perfmodel.gemm import Precision
+from perfmodel.lowering import Delay, MemoryOp, Work
+from perfmodel.networks import Network
+from perfmodel.schemes.formats import StepFormats
+
+FP32_BYTES = 4.0
+# SGD with momentum in FP32: read weight, gradient and momentum, write weight and momentum.
+SGD_READ_BYTES, SGD_WRITE_BYTES = 12.0, 8.0
+MILLISECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+LONGEST_MS = 1e10  # of one iteration: 116 days
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The precision a GEMM runs in; `proxy` says for what it stands where that is not the scheme's own format."""
+
+    precision: Precision
+    proxy: str = ""
+
+
+class Scheme(Protocol):
+    """One way of training. Format names are those of the trace's segments."""
+
+    name: str
+    title: str
+    source: str
+    formats: tuple[str, ...]  # of the GEMMs, in the order in which a run may go through them
+
+    def gemm(self, format_: Format, pass_: str) -> Choice:
+        """The precision in which the GEMMs of one pass run; `Unsupported` for a format that is not the scheme's."""
+        ...
+
+    def activation_bytes(self, format_: Format) -> float:
+        """Size of a stored activation or gradient element [B]."""
+        ...
+
+    def extra(self, network: Network, batch: int, formats: StepFormats, overhead: Overhead) -> Iterator[Work]:
+        """The work of one step that FP32 training would not do, the optimizer's update included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Kernels, and bytes that all of them together move, for each quantised element."""
+
+    kernels: int
+    bytes_per_element: float
+    title: str
+
+
+# An FP32 element in, one byte out; `current` reads once more for the maximum; `unfused` is the chain of about 14
+# PyTorch kernels and 18 accesses of 4 B that the reference runs (ICIdsl/muppet @ a5cbb13, quantize.py:18-73).
+LEVELS = {
+    "ideal": Level(0, 0.0, "no overhead: the paper's theoretical limit"),
+    "delayed": Level(1, 5.0, "one pass with the scale of an earlier step, 5 B/element"),
+    "current": Level(2, 9.0, "maximum first, then quantise, 9 B/element"),
+    "unfused": Level(14, 72.0, "the reference's chain of PyTorch kernels, 72 B/element"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What quantising costs: a level of `LEVELS`, or so many seconds an iteration, of the given basis."""
+
+    level: str = "current"
+    seconds: float | None = None
+    basis: str = "given"
+
+    def quantise(self, layer: str, pass_: str, elements: int) -> Iterator[Work]:
+        """The kernels that quantise one tensor; none when the overhead is a given time for the whole iteration."""
+        if self.seconds is not None or not LEVELS[self.level].kernels:
+            return
+        level = LEVELS[self.level]
+        moved = level.bytes_per_element * elements / level.kernels
+        read = moved * (level.bytes_per_element - 1) / level.bytes_per_element
+        yield Work(layer, pass_, "quantise", MemoryOp(read, moved - read), level.kernels)
+
+    def whole_step(self) -> Iterator[Work]:
+        """The given time of one iteration, where there is one."""
+        if self.seconds:
+            yield Work("(all tensors)", "fprop", "quantise", Delay(self.seconds, self.basis))
+
+
+def find_overhead(text: str) -> Overhead:
+    """The overhead that the command line names: a level, or milliseconds for each iteration.
+
+    >>> find_overhead("current").level, find_overhead("36").seconds
+    ('current', 0.036)
+    """
+    if text in LEVELS:
+        return Overhead(text)
+    milliseconds = float(text) if MILLISECONDS.fullmatch(text) else -1.0
+    if not 0 <= milliseconds <= LONGEST_MS:
+        raise InputError.at(
+            "E1105", "--overhead", f"{quote(text)} is neither a level nor a number of milliseconds.",
+            f"Choose {', '.join((*LEVELS, 'table3'))} or a number up to {LONGEST_MS:.0e}.",
+        )  # fmt: skip
+    return Overhead("given", milliseconds / 1e3)
+
+
+def refuse_format(scheme: Scheme, format_: Format) -> Unsupported:
+    """The error for a trace's format that a scheme does not train in."""
+    return Unsupported.at(
+        "E1104", f"scheme {scheme.name}:", f"does not train in {format_.name}.", f"It uses {', '.join(scheme.formats)}."
+    )
+
+
+def update(network: Network) -> Iterator[Work]:
+    """SGD with momentum on FP32 master weights, one kernel for each layer that has any."""
+    for layer in network.layers:
+        if count := layer.parameters:
+            yield Work(layer.name, "update", "update", MemoryOp(count * SGD_READ_BYTES, count * SGD_WRITE_BYTES))

@@ -1,0 +1,183 @@
+"""Trace x network x scheme x cost model: what a training run costs, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from perfmodel.cost.estimate import CostModel, Estimate, Prices, merge_bases, price
+from perfmodel.lowering import Work
+from perfmodel.networks import Network
+from perfmodel.schemes import Overhead, Scheme, find_scheme, training_step
+from perfmodel.schemes.formats import StepFormats
+from perfmodel.traces import Trace
+from perfmodel.units import ceil_div
+
+OVERHEAD_KINDS = ("quantise", "cast")  # the kinds of work that convert numbers and train nothing
+IDEAL, CURRENT = Overhead("ideal"), Overhead("current")
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """The kernels of one training step and what each takes, all its launches together."""
+
+    works: tuple[Work, ...]
+    prices: Prices
+
+    @cached_property
+    def seconds(self) -> np.ndarray:
+        """Seconds of each piece of work [len(works)]."""
+        return self.prices.seconds * np.array([work.count for work in self.works])
+
+    @cached_property
+    def total(self) -> Estimate:
+        """The whole step."""
+        return Estimate(float(self.seconds.sum()), merge_bases(*self.prices.basis))
+
+    @cached_property
+    def overhead_s(self) -> float:
+        """Seconds of the work that only converts numbers."""
+        return self.seconds_of(OVERHEAD_KINDS)
+
+    def seconds_of(self, kinds: Iterable[str]) -> float:
+        """Seconds of some kinds of work together."""
+        chosen = set(kinds)
+        return float(sum(s for work, s in zip(self.works, self.seconds, strict=True) if work.kind in chosen))
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """What stands for something else, each once."""
+        return tuple(dict.fromkeys(work.proxy for work in self.works if work.proxy))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCost:
+    """Some iterations of one epoch in one precision, and their time."""
+
+    epoch: int
+    label: str
+    iterations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """The cost of a whole run: one row a segment, and the steps that they are made of."""
+
+    title: str
+    segments: tuple[SegmentCost, ...]
+    steps: dict[StepFormats, StepCost]
+    overhead_s: float
+
+    @cached_property
+    def seconds(self) -> float:
+        """The whole run."""
+        return float(sum(segment.seconds for segment in self.segments))
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs."""
+        return len({segment.epoch for segment in self.segments})
+
+    @property
+    def basis(self) -> str:
+        """Where the numbers come from."""
+        return merge_bases(*(step.total.basis for step in self.steps.values()))
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """What stands for something else in any step, each once."""
+        return tuple(dict.fromkeys(proxy for step in self.steps.values() for proxy in step.proxies))
+
+    def epoch_ends_s(self) -> np.ndarray:
+        """Seconds since the start at the end of each epoch, from epoch 0 to the last."""
+        per_epoch = np.zeros(self.segments[-1].epoch + 1)
+        for segment in self.segments:
+            per_epoch[segment.epoch] += segment.seconds
+        return per_epoch.cumsum()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run is priced on: cost model, how convolutions become GEMMs, what quantising costs."""
+
+    model: CostModel
+    mapping: str = "implicit"
+    overhead: Overhead = CURRENT
+
+
+def step_cost(network: Network, batch: int, scheme: Scheme, formats: StepFormats, setting: Setting) -> StepCost:
+    """The cost of one training step."""
+    works = training_step(network, batch, scheme, formats, setting.mapping, setting.overhead)
+    return StepCost(works, price(setting.model, [work.kernel for work in works]))
+
+
+def simulate(
+    trace: Trace, network: Network, scheme: Scheme, setting: Setting, steps: dict[StepFormats, StepCost] | None = None
+) -> RunCost:
+    """The cost of the run that a known trace describes: iterations x step, for every segment.
+
+    `steps` holds steps of the same network, scheme and setting priced before, and receives the new ones.
+    """
+    steps = {} if steps is None else steps
+    segments, used, overhead = [], {}, 0.0
+    for segment in trace.segments:
+        formats = StepFormats.of_segment(segment)
+        if formats not in steps:
+            steps[formats] = step_cost(network, trace.batch, scheme, formats, setting)
+        step = used[formats] = steps[formats]
+        seconds = step.total.seconds * segment.iterations
+        segments.append(SegmentCost(segment.epoch, formats.label, segment.iterations, seconds))
+        overhead += step.overhead_s * segment.iterations
+    return RunCost(scheme.title, tuple(segments), used, overhead)
+
+
+def constant_run(
+    network: Network, batch: int, iterations: int, epochs: int, scheme: Scheme, format_: str, setting: Setting
+) -> RunCost:
+    """The cost of `epochs` epochs of `iterations` iterations in one format throughout: a baseline."""
+    formats = StepFormats.everywhere(format_)
+    step = step_cost(network, batch, scheme, formats, setting)
+    row = step.total.seconds * iterations
+    segments = tuple(SegmentCost(epoch, format_, iterations, row) for epoch in range(epochs))
+    return RunCost(scheme.title, segments, {formats: step}, step.overhead_s * iterations * epochs)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A trace's run beside its baselines.
+
+    `runs` and `limits` (the same without conversion overhead) hold one cost where the trace is known, else those of
+    the two extreme traces that it may stand for.
+    """
+
+    trace: Trace
+    network: Network
+    fp32: RunCost
+    mixed: RunCost
+    runs: tuple[RunCost, ...]
+    limits: tuple[RunCost, ...]
+
+
+def compare(trace: Trace, network: Network, setting: Setting, baseline_epochs: int | None = None) -> Comparison:
+    """Price a trace, its theoretical limit, and FP32 and mixed precision over `baseline_epochs`.
+
+    By default the baselines train as many epochs as the trace's header says, else as many as the trace.
+    """
+    scheme = find_scheme(trace.scheme)
+    epochs = baseline_epochs or trace.baseline_epochs or trace.epochs
+    iterations = ceil_div(trace.samples, trace.batch)
+    fp32, mixed = (
+        constant_run(network, trace.batch, iterations, epochs, find_scheme(name), format_, setting)
+        for name, format_ in (("fp32", "fp32"), ("mixed", "fp16"))
+    )
+    known = (trace,) if trace.known else trace.completions()
+    ideal = replace(setting, overhead=IDEAL)
+    steps: dict[StepFormats, StepCost] = {}
+    runs = tuple(simulate(one, network, scheme, setting, steps) for one in known)
+    steps = {}
+    limits = tuple(simulate(one, network, scheme, ideal, steps) for one in known)
+    return Comparison(trace, network, fp32, mixed, runs, limits)
