@@ -1,0 +1,1 @@
+"""Published results recomputed: the paper's figures and ours side by side."""

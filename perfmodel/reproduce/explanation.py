@@ -1,0 +1,182 @@
+"""An explanation of Table 3's FP32 and mixed-precision columns: which kernels would take that long.
+
+The published times are 1.4 to 2.6 times those of good kernels. They follow, for all three networks at once, if every
+convolution is an implicit GEMM of a 64x64 tile in FP32 and of CUTLASS's sm_75 default 128x256x32 with FP16
+accumulation in mixed precision, and if k is never split: weight gradients, whose k is batch x pixels, then starve the
+GPU. AlexNet's mixed precision needs one constant more, a cost for each weight and iteration. Three networks, six
+numbers and many variants: this shows that the numbers can be understood, not that this is what the authors ran.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+from perfmodel.cost.tiles import Tiles
+from perfmodel.cost.tileset import tiles_for
+from perfmodel.devices import Device
+from perfmodel.gemm import find_precision
+from perfmodel.lowering import MAPPINGS
+from perfmodel.networks import Network
+from perfmodel.reproduce.published import Row, per_iteration, table3
+from perfmodel.schemes import Overhead, Scheme
+from perfmodel.schemes.formats import StepFormats
+from perfmodel.schemes.fp32 import Fp32
+from perfmodel.schemes.mixed import Mixed
+from perfmodel.schemes.muppet import Muppet
+from perfmodel.simulate import IDEAL, Setting, step_cost
+
+ACCUMULATORS = ("fp32", "fp16")
+STORED_BYTES = (2.0, 4.0)  # activations of mixed precision: stored in FP16, or left in FP32
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way in which the published times may have come about; the same for all networks."""
+
+    mapping: str = "implicit"
+    fp32_tile: str = "64x64"
+    low_tile: str = "128x256"  # of FP16 and INT8
+    split_k: bool = False
+    accumulate: str = "fp16"
+    stored_bytes: float = 2.0
+
+    def label(self) -> str:
+        """In words."""
+        split = "split-K" if self.split_k else "no split-K"
+        return (
+            f"{self.mapping}, FP32 tile {self.fp32_tile}, FP16 tile {self.low_tile} ({self.accumulate.upper()} "
+            f"accumulation), {split}, FP16 activations in {self.stored_bytes:.0f} B"
+        )
+
+
+EXPLANATION = Variant()
+GOOD_KERNELS = Variant(fp32_tile="best", low_tile="best", split_k=True, accumulate="fp32")
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes:
+    """Seconds of one iteration at each precision, MuPPET's without conversions; and the trained parameters."""
+
+    fp32: float
+    mixed: float
+    fp16: float  # a MuPPET step on FP16 units
+    int8: float
+    parameters: int
+
+
+def step_times(network: Network, variant: Variant, device: Device, batch: int, overhead: Overhead = IDEAL) -> StepTimes:
+    """Price one iteration of a network under a variant; `overhead` is what quantising costs in MuPPET's steps."""
+    muppet = Muppet(variant.accumulate)
+    steps = {
+        "fp32": _seconds(network, variant, device, batch, Fp32(), "fp32", IDEAL),
+        "mixed": mixed_seconds(network, variant, device, batch),
+        "fp16": _seconds(network, variant, device, batch, muppet, "dfx16", overhead),
+        "int8": _seconds(network, variant, device, batch, muppet, "dfx8", overhead),
+    }
+    return StepTimes(**steps, parameters=network.parameters)
+
+
+def mixed_seconds(network: Network, variant: Variant, device: Device, batch: int) -> float:
+    """One iteration of mixed precision under a variant [s]."""
+    scheme = Mixed(variant.accumulate, variant.stored_bytes)
+    return _seconds(network, variant, device, batch, scheme, "fp16", IDEAL)
+
+
+def _seconds(network, variant: Variant, device, batch, scheme: Scheme, format_: str, overhead: Overhead) -> float:
+    tile = variant.fp32_tile if format_ == "fp32" else variant.low_tile
+    setting = Setting(Tiles(device, tile, variant.split_k), variant.mapping, overhead)
+    return step_cost(network, batch, scheme, StepFormats.everywhere(format_), setting).total.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One of the six cells: seconds of an iteration, published and modelled, and parameters if the constant applies."""
+
+    row: Row
+    column: str
+    published: float
+    modelled: float
+    parameters: int
+
+    def error(self, per_parameter: float = 0.0) -> float:
+        """Relative error with so many seconds added for each parameter."""
+        return (self.modelled + per_parameter * self.parameters) / self.published - 1
+
+
+def six_cells(times: dict[str, StepTimes]) -> list[Cell]:
+    """The FP32 and mixed-precision cells of the three networks; the constant is mixed precision's alone."""
+    table = table3()
+    cells = []
+    for row in table.rows:
+        found = times[row.network]
+        cells.append(Cell(row, "fp32", per_iteration(table, row.fp32), found.fp32, 0))
+        cells.append(Cell(row, "mixed", per_iteration(table, row.mixed), found.mixed, found.parameters))
+    return cells
+
+
+def mean_error(cells: list[Cell], per_parameter: float = 0.0) -> float:
+    """Mean absolute relative error."""
+    return sum(abs(cell.error(per_parameter)) for cell in cells) / len(cells)
+
+
+def fit_constant(cells: list[Cell]) -> float:
+    """Seconds for each parameter and iteration that make the mean error least; never negative.
+
+    The error is piecewise linear in the constant, so its least value lies where one of the cells is met exactly, or
+    at 0.
+    """
+    meets = [(c.published - c.modelled) / c.parameters for c in cells if c.parameters]
+    return min((0.0, *(value for value in meets if value > 0)), key=lambda value: mean_error(cells, value))
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A variant of the search with its mean error, without a constant and with the best one."""
+
+    variant: Variant
+    error: float
+    constant: float  # seconds for each parameter and iteration of mixed precision
+    error_with_constant: float
+
+
+def search(networks: dict[str, Network], device: Device) -> list[Tried]:
+    """Every variant, least mean error without a constant first; all networks share mapping, tiles and split rule."""
+    batch, rows = table3().batch, table3().rows
+    tried = []
+    for mapping, split_k in product(MAPPINGS, (False, True)):
+        base = Variant(mapping, split_k=split_k)
+        fp32 = {
+            tile: [
+                _seconds(networks[r.network], replace(base, fp32_tile=tile), device, batch, Fp32(), "fp32", IDEAL)
+                for r in rows
+            ]
+            for tile in _tile_names("fp32", device)
+        }
+        for low, accumulate, stored in product(_tile_names("fp16", device), ACCUMULATORS, STORED_BYTES):
+            half = replace(base, low_tile=low, accumulate=accumulate, stored_bytes=stored)
+            mixed = [mixed_seconds(networks[r.network], half, device, batch) for r in rows]
+            for tile, single in fp32.items():
+                tried.append(_judge(replace(half, fp32_tile=tile), single, mixed, networks))
+    return sorted(tried, key=lambda t: t.error)
+
+
+def _judge(variant: Variant, fp32: list[float], mixed: list[float], networks: dict[str, Network]) -> Tried:
+    names = [row.network for row in table3().rows]
+    times = {
+        name: StepTimes(single, half, half, half, networks[name].parameters)
+        for name, single, half in zip(names, fp32, mixed, strict=True)
+    }
+    cells = six_cells(times)
+    constant = fit_constant(cells)
+    return Tried(variant, mean_error(cells), constant, mean_error(cells, constant))
+
+
+def _tile_names(precision: str, device: Device) -> list[str]:
+    return ["best", *(f"{t.m}x{t.n}" for t in tiles_for(find_precision(precision), device))]
+
+
+def count_variants(device: Device) -> int:
+    """How many variants `search` tries."""
+    tiles = len(_tile_names("fp32", device)) * len(_tile_names("fp16", device))
+    return len(MAPPINGS) * 2 * tiles * len(ACCUMULATORS) * len(STORED_BYTES)

@@ -1,0 +1,101 @@
+"""Table 3 of the MuPPET paper as data, and what its numbers imply by arithmetic alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from perfmodel.datafiles import DATA, Section, read_toml
+from perfmodel.units import ceil_div
+
+MINUTE = 60.0
+COLUMNS = ("fp32", "mixed", "muppet", "limit")
+COLUMN_TITLES = {"fp32": "FP32", "mixed": "Mixed Prec.", "muppet": "MuPPET", "limit": "MuPPET limit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the schedule behind a row: epochs before FP32 (None: unknown), possible FP32 epochs, why."""
+
+    quantised: int | None
+    fp32: tuple[int, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One network's four cells [s], and what is known of its schedule."""
+
+    network: str
+    title: str
+    fp32: float
+    mixed: float
+    muppet: float
+    limit: float
+    known: Known
+
+
+@dataclass(frozen=True, slots=True)
+class Table3:
+    """The table with the setting that its text states."""
+
+    source: str
+    device: str
+    samples: int
+    batch: int
+    baseline_epochs: int
+    rows: tuple[Row, ...]
+
+    @property
+    def iterations(self) -> int:
+        """Of one epoch: ceil(1,281,167 / 256) = 5005."""
+        return ceil_div(self.samples, self.batch)
+
+    def row(self, network: str) -> Row | None:
+        """The row of a network, None where the table has none."""
+        return next((row for row in self.rows if row.network == network), None)
+
+
+@cache
+def table3() -> Table3:
+    """The published table."""
+    top = read_toml(DATA / "published" / "table3.toml")
+    known = {name: _known(Section(v, top.place, name)) for name, v in top.take("schedules", dict).items()}
+    rows = tuple(_row(section, known) for section in top.tables("rows"))
+    sizes = (top.whole(key) for key in ("samples", "batch", "baseline_epochs"))
+    return Table3(top.text("source"), top.text("device"), *sizes, rows)
+
+
+def _row(section: Section, known: dict[str, Known]) -> Row:
+    name = section.text("network")
+    cells = (_seconds(section.text(column)) for column in COLUMNS)
+    return Row(name, section.text("title"), *cells, known[name])
+
+
+def _known(section: Section) -> Known:
+    return Known(section.whole("quantised", None), tuple(section.take("fp32", list)), section.text("source"))
+
+
+def _seconds(text: str) -> float:
+    hours, minutes = text.split(":")
+    return (int(hours) * 60 + int(minutes)) * MINUTE
+
+
+def per_iteration(table: Table3, seconds: float) -> float:
+    """Seconds of one iteration of a baseline run: T / (150 · 5005).
+
+    >>> round(per_iteration(table3(), table3().rows[0].fp32) * 1e3, 1)
+    144.9
+    """
+    return seconds / (table.baseline_epochs * table.iterations)
+
+
+def implied_gemm_share(fp32: float, mixed: float, gemm_speedup: float) -> float:
+    """Share x of GEMMs in the FP32 time if mixed precision made them `gemm_speedup` times faster and nothing else.
+
+        M / F = 1 − x·(1 − 1 / g)
+
+    >>> round(implied_gemm_share(1813, 1760, 4), 3)
+    0.039
+    """
+    return (1 - mixed / fp32) / (1 - 1 / gemm_speedup)
