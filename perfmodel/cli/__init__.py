@@ -1,0 +1,87 @@
+"""The command line: a verb for each question. Only here is anything printed or an error turned into an exit code.
+
+Modules of verbs are imported when the verb is used, so that `--help` costs no more than starting Python.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+USAGE = "usage: perfmodel VERB [ARGUMENT …]"
+VERBS = {
+    "speedup": "how long a training trace takes, and how much faster it is than FP32 and mixed precision",
+    "breakdown": "where the time of one training step goes: by layer, pass or kind of work",
+    "reproduce": "a published table and ours side by side (table3 of the MuPPET paper)",
+    "predict": "seconds of each GEMM of a CSV file",
+    "networks": "the bundled networks",
+    "devices": "the bundled devices",
+    "schemes": "the training schemes and what quantising costs",
+    "traces": "the bundled training traces",
+}
+OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show × or … gets an escape for it
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = _dispatch(arguments)
+        if sys.stdout is not None:  # closed by the shell: >&-
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        _silence_stdout()
+        return OK
+    except OSError as error:
+        if error.filename is not None:  # of a file: none gets here but by a bug
+            raise
+        _silence_stdout()
+        print(f"E1906 standard output: cannot be written: {error.strerror}. Check free space.", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _silence_stdout() -> None:
+    """What is left unwritten goes nowhere; Python would complain once more when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview())
+        return OK if arguments else BAD_INPUT
+    if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"perfmodel {version('perfmodel')}")
+        return OK
+    from perfmodel.errors import PerfModelError, unknown_name
+
+    try:
+        if arguments[0] not in VERBS:
+            raise unknown_name("E1000", "verb", arguments[0], VERBS)
+        from importlib import import_module
+
+        return import_module(f"perfmodel.cli.{arguments[0]}").run(arguments[1:])
+    except SystemExit:  # argparse, after it has printed a verb's help
+        return OK
+    except PerfModelError as error:
+        for line in error.lines():
+            print(line, file=sys.stderr)
+        return BAD_INPUT
+
+
+def overview() -> str:
+    """The text of `perfmodel --help`."""
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {what}" for verb, what in VERBS.items()]
+    return "\n".join((
+        USAGE, "",
+        "How long a low-precision training run takes on a GPU, where the time goes, and how much faster it "
+        "is.", "", *lines, "", "perfmodel VERB --help explains a verb; --version prints the version.",
+    ))  # fmt: skip

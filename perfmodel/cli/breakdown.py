@@ -1,0 +1,88 @@
+"""`perfmodel breakdown NETWORK`: where the time of one training step goes."""
+
+from __future__ import annotations
+
+from perfmodel.cli import common
+
+DESCRIPTION = """\
+Where the time of one training step goes, precisions side by side: as a table, or as stacked bars with -o FILE.png.
+NETWORK is a bundled network (see perfmodel networks) or a .toml file. fp32, fp16 and int8 stand for the FP32, the
+mixed-precision and the 8-bit MuPPET step with its conversions; dfx12, dfx14 and dfx16 for MuPPET's others; any other
+format for GEMMs in that format, nothing converted."""
+
+
+def run(argv: list[str]) -> int:
+    """The verb; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    suffix = _check(arguments)
+    from perfmodel.networks import find_network
+    from perfmodel.report.breakdown import breakdown_frame
+
+    network = find_network(arguments.network)
+    steps = {name: _price(network, name, arguments) for name in arguments.precision.split(",")}
+    frame = breakdown_frame(steps)
+    title = f"One training step of {network.title}, batch {arguments.batch}: {common.describe(arguments)}"
+    if suffix in common.figure_suffixes():
+        from perfmodel.report.figures import breakdown_figure, write_figure
+
+        write_figure(breakdown_figure(frame, title, arguments.by), arguments.output)
+    else:
+        common.emit([_table(frame, arguments, suffix, title, steps)], arguments.output)
+    return 0
+
+
+def _parser() -> common.Parser:
+    parser = common.parser("breakdown", DESCRIPTION)
+    parser.add_argument("network", metavar="NETWORK", help="name of a bundled network, or a .toml file")
+    parser.add_argument(
+        "--precision", default="fp32,fp16,int8", metavar="P,P…", help="precisions to compare (default fp32,fp16,int8)"
+    )
+    parser.add_argument("--by", default="layer", metavar="G", help="layer (default), pass or kind")
+    parser.add_argument("--batch", type=common.whole, default=256, metavar="B", help="images of one step (default 256)")
+    common.add_model_arguments(parser)
+    common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
+    common.add_output_argument(
+        parser, "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf); csv and json hold every kernel"
+    )
+    return parser
+
+
+def _check(arguments) -> str | None:
+    from perfmodel.errors import InputError, unknown_name
+    from perfmodel.report.breakdown import GROUPS
+
+    if arguments.by not in GROUPS:
+        raise unknown_name("E1008", "--by", arguments.by, GROUPS)
+    if not 1 <= arguments.batch <= 10**7:
+        raise InputError.at("E1105", "--batch", f"{arguments.batch} is not between 1 and 10000000.", "Correct it.")
+    if arguments.overhead == "table3":
+        raise InputError.at(
+            "E1105", "--overhead", "table3 depends on a trace's quantised epochs, and one step has none.",
+            "Choose a level, or milliseconds.",
+        )  # fmt: skip
+    return common.output_suffix(arguments.output, figures=True)
+
+
+def _price(network, precision: str, arguments):
+    from perfmodel.schemes import find_breakdown_scheme, find_overhead
+    from perfmodel.schemes.formats import StepFormats
+    from perfmodel.simulate import Setting, step_cost
+
+    scheme, format_ = find_breakdown_scheme(precision)
+    setting = Setting(common.find_model(arguments), arguments.mapping, find_overhead(arguments.overhead))
+    return step_cost(network, arguments.batch, scheme, StepFormats.everywhere(format_), setting)
+
+
+def _table(frame, arguments, suffix, title, steps):
+    from perfmodel.cost.estimate import merge_bases
+    from perfmodel.report.breakdown import breakdown_table
+    from perfmodel.report.table import Table
+
+    if suffix in common.RAW_SUFFIXES:
+        return Table(title, frame)
+    proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
+    basis = merge_bases(*(step.total.basis for step in steps.values()))
+    notes = [f"Basis: {basis}; conversions {arguments.overhead}."]
+    if proxies:
+        notes.append(f"Proxies: {', '.join(proxies)}.")
+    return breakdown_table(frame, arguments.by, title, tuple(notes))

@@ -1,0 +1,143 @@
+"""What several verbs share: their arguments, and how results leave the program."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from perfmodel.errors import InputError, PerfModelError, Problem, quote
+
+DEFAULT_DEVICE = "rtx-2080-ti"
+RAW_SUFFIXES = (".csv", ".json")  # files for programs: raw values in SI units, every column
+LEVELS_AND_TABLE3 = "ideal, delayed, current (default), unfused, table3"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line in the house's form."""
+
+    def error(self, message: str):
+        """Raise E1100 instead of printing usage and exiting."""
+        raise InputError.at("E1100", f"{self.prog}:", f"{message}.", f"See {self.prog} --help.")
+
+
+def parser(verb: str, description: str, epilog: str = "") -> Parser:
+    """The parser of one verb."""
+    return Parser(
+        prog=f"perfmodel {verb}", description=description, epilog=epilog, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+
+def add_device_argument(to: argparse.ArgumentParser) -> None:
+    """`--device`."""
+    to.add_argument(
+        "--device", default=DEFAULT_DEVICE, metavar="D", help=f"device name or .toml file (default {DEFAULT_DEVICE})"
+    )
+
+
+def add_model_arguments(to: argparse.ArgumentParser) -> None:
+    """`--device`, `--mapping`, `--model`, `--tile`, `--no-split-k`."""
+    add_device_argument(to)
+    to.add_argument(
+        "--mapping", default="implicit", metavar="M",
+        help="convolutions as GEMMs: implicit (default), im2col, im2col-per-image",
+    )  # fmt: skip
+    add_cost_model_arguments(to)
+
+
+def add_cost_model_arguments(to: argparse.ArgumentParser) -> None:
+    """`--model`, `--tile`, `--no-split-k`."""
+    to.add_argument(
+        "--model", default="tiles", metavar="MODEL", help="tiles (analytical, default) or roofline (a lower bound)"
+    )
+    to.add_argument("--tile", default="best", metavar="MxN", help="one threadblock tile instead of the best of the set")
+    to.add_argument("--no-split-k", action="store_true", help="never split a GEMM's k")
+
+
+def whole(text: str) -> int:
+    """A whole number in ASCII digits: `int` also takes 1_0, １２ and blanks."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a whole number")
+    return int(text)
+
+
+def add_overhead_argument(to: argparse.ArgumentParser, levels: str = LEVELS_AND_TABLE3) -> None:
+    """`--overhead`."""
+    to.add_argument(
+        "--overhead", default="current", metavar="O",
+        help=f"what quantising costs: {levels}, or milliseconds per iteration",
+    )  # fmt: skip
+
+
+def add_output_argument(to: argparse.ArgumentParser, what: str) -> None:
+    """`-o`."""
+    to.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE instead: {what}, by its suffix")
+
+
+def find_model(arguments: argparse.Namespace):
+    """The cost model that the arguments ask for."""
+    from perfmodel.cost import find_cost_model
+    from perfmodel.devices import find_device
+
+    device = find_device(arguments.device)
+    return find_cost_model(arguments.model, device, arguments.tile, not arguments.no_split_k)
+
+
+def describe(arguments: argparse.Namespace) -> str:
+    """The setting in words, for titles."""
+    parts = [arguments.device]
+    if hasattr(arguments, "mapping"):
+        parts.append(f"{arguments.mapping} GEMM" if arguments.mapping == "implicit" else arguments.mapping)
+    parts.append(f"model {arguments.model}")
+    if arguments.tile != "best":
+        parts.append(f"tile {arguments.tile}")
+    if arguments.no_split_k:
+        parts.append("no split-K")
+    return ", ".join(parts)
+
+
+def emit(tables: Sequence, output: str | None) -> None:
+    """Print tables, or write them to `output` in the format of its suffix."""
+    from perfmodel.output import TABLE_SUFFIXES, check_suffix, write_text
+    from perfmodel.report.render import render
+
+    if output is None:
+        print(render(tables, ".txt"), end="")
+    else:
+        write_text(output, render(tables, check_suffix(output, TABLE_SUFFIXES)))
+
+
+def warn(code: str, place: str, found: str, fix: str = "") -> None:
+    """Print one warning to the standard error stream."""
+    print(Problem(code, place, found, fix), file=sys.stderr)
+
+
+def gather(call, items):
+    """`call` of every item; the problems of all of them in one error instead of the first alone."""
+    results, problems = [], []
+    for item in items:
+        try:
+            results.append(call(item))
+        except PerfModelError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return results
+
+
+def figure_suffixes() -> tuple[str, ...]:
+    """Suffixes that ask for a figure."""
+    from perfmodel.output import FIGURE_SUFFIXES
+
+    return FIGURE_SUFFIXES
+
+
+def output_suffix(output: str | None, figures: bool) -> str | None:
+    """The suffix of `-o`, checked before any computing; None without `-o`."""
+    from perfmodel.output import FIGURE_SUFFIXES, TABLE_SUFFIXES, check_suffix
+
+    if output is None:
+        return None
+    return check_suffix(output, TABLE_SUFFIXES + FIGURE_SUFFIXES if figures else TABLE_SUFFIXES)

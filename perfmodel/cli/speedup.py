@@ -1,0 +1,111 @@
+"""`perfmodel speedup TRACE…`: training traces in, speedup table or timeline out."""
+
+from __future__ import annotations
+
+from perfmodel.cli import common
+
+DESCRIPTION = """\
+How long the run of each training trace takes: in FP32, in mixed precision, with the trace's scheme, and with that
+scheme without conversions (its theoretical limit).
+A TRACE is the name of a bundled trace (see perfmodel traces) or the path of a .jsonl file.
+With -o FILE.png, .svg or .pdf it draws the timeline of one trace."""
+
+
+def run(argv: list[str]) -> int:
+    """The verb; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    suffix = _check(arguments)
+    from perfmodel.traces import find_trace
+
+    traces = common.gather(find_trace, arguments.traces)
+    names = [_name(name) for name in arguments.traces]
+    for name, trace in zip(arguments.traces, traces, strict=True):
+        _warn_of_gaps(name, trace)
+    comparisons = _compare(arguments, traces)
+    setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
+    if suffix in common.figure_suffixes():
+        _draw(names[0], comparisons[0], setting, arguments.output)
+    else:
+        common.emit([_table(names, comparisons, setting, suffix)], arguments.output)
+    return 0
+
+
+def _parser() -> common.Parser:
+    parser = common.parser("speedup", DESCRIPTION)
+    parser.add_argument("traces", nargs="+", metavar="TRACE", help="name of a bundled trace, or a .jsonl file")
+    common.add_model_arguments(parser)
+    common.add_overhead_argument(parser)
+    parser.add_argument(
+        "--network",
+        metavar="N",
+        help="price this network instead of the one that the trace names: a name or a .toml file",
+    )
+    parser.add_argument(
+        "--baseline-epochs", type=common.whole, metavar="E",
+        help="epochs of FP32 and mixed precision (default: as the trace says, else as many as the trace has)",
+    )  # fmt: skip
+    common.add_output_argument(parser, "table (.txt .csv .json .md .tex) or timeline (.png .svg .pdf)")
+    return parser
+
+
+def _check(arguments) -> str | None:
+    """The suffix of the output, checked before anything is computed."""
+    from perfmodel.errors import InputError
+
+    epochs = arguments.baseline_epochs
+    if epochs is not None and not 1 <= epochs <= 10**6:
+        raise InputError.at("E1105", "--baseline-epochs", f"{epochs} is not between 1 and 1000000.", "Correct it.")
+    suffix = common.output_suffix(arguments.output, figures=True)
+    if suffix in common.figure_suffixes() and len(arguments.traces) > 1:
+        raise InputError.at("E1105", "-o", "a figure shows one trace.", "Give one TRACE, or write a table.")
+    return suffix
+
+
+def _compare(arguments, traces):
+    from perfmodel.networks import find_network
+    from perfmodel.simulate import Setting, compare
+
+    model = common.find_model(arguments)
+    networks = common.gather(find_network, [arguments.network or trace.network for trace in traces])
+    comparisons = []
+    for trace, network in zip(traces, networks, strict=True):
+        setting = Setting(model, arguments.mapping, _overhead(arguments.overhead, network, trace))
+        comparisons.append(compare(trace, network, setting, arguments.baseline_epochs))
+    return comparisons
+
+
+def _overhead(text: str, network, trace):
+    """The overhead of one trace: `table3` depends on the network and on how many epochs are quantised."""
+    from perfmodel.reproduce.modes import PUBLISHED_OVERHEAD, published_overhead
+    from perfmodel.schemes import find_overhead
+
+    return published_overhead(network.name, trace) if text == PUBLISHED_OVERHEAD else find_overhead(text)
+
+
+def _table(names, comparisons, setting: str, suffix: str | None):
+    from perfmodel.report.speedup import speedup_frame, speedup_notes, speedup_table
+    from perfmodel.report.table import Table
+
+    frame, title = speedup_frame(names, comparisons), f"Training time and speedup: {setting}"
+    raw = suffix in common.RAW_SUFFIXES
+    return Table(title, frame, notes=speedup_notes(frame)) if raw else speedup_table(frame, title)
+
+
+def _draw(name: str, comparison, title: str, output: str) -> None:
+    from perfmodel.report.figures import timeline_figure, write_figure
+    from perfmodel.report.speedup import timeline_frame
+
+    write_figure(timeline_figure(timeline_frame(comparison), f"{name}: {comparison.network.title}", title), output)
+
+
+def _name(trace: str) -> str:
+    """How the table calls a trace: its file's name without folder and suffix."""
+    import os
+
+    return os.path.basename(trace).removesuffix(".jsonl")
+
+
+def _warn_of_gaps(name: str, trace) -> None:
+    if trace.gaps:
+        runs = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in trace.gaps[:20])
+        common.warn("W1310", f"{name}:", f"epochs {runs} are missing: their time is not counted.", "Add them.")

@@ -1,0 +1,99 @@
+"""Speedup tables: a trace's run beside FP32, mixed precision and its own theoretical limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import nan
+
+import pandas as pd
+
+from perfmodel.report.table import Table
+from perfmodel.report.text import duration, percent, ratio, span
+from perfmodel.simulate import Comparison, RunCost
+
+HEADERS = {
+    "trace": "trace", "training": "training", "epochs": "epochs", "time": "time", "speedup": "speedup",
+    "same_epochs": "at equal epochs", "epoch_factor": "by fewer epochs", "overhead": "conversions", "basis": "basis",
+}  # fmt: skip
+SPANS = (
+    ("time", "time_low_s", "time_high_s", duration),
+    ("speedup", "speedup_low", "speedup_high", ratio),
+    ("same_epochs", "equal_epoch_speedup_low", "equal_epoch_speedup_high", ratio),
+    ("overhead", "overhead_share_low", "overhead_share_high", percent),
+)
+NOTES = (
+    "speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule "
+    "give, and what "
+    "training fewer epochs than the FP32 baseline gives.",
+    "conversions: share of the time that quantise and cast kernels take; the theoretical limit has none.",
+    "A range spans the schedules that the trace may stand for.",
+)
+
+
+def speedup_frame(names: Sequence[str], comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Four rows for each trace: FP32, mixed precision, the scheme, and the scheme without conversions.
+
+    Columns that may be a range come as `_low` and `_high`, equal where the trace is known: `time_low_s`,
+    `speedup_low`, `equal_epoch_speedup_low`, `overhead_share_low` and so on; the others are `epochs`, `epoch_factor`,
+    `basis`, `proxies`.
+    """
+    pairs = zip(names, comparisons, strict=True)
+    return pd.DataFrame([row for name, comparison in pairs for row in _rows(name, comparison)])
+
+
+def speedup_table(frame: pd.DataFrame, title: str) -> Table:
+    """The frame as people read it: ranges in one column."""
+    shown = frame[["trace", "training", "epochs", "epoch_factor", "basis"]].copy()
+    for column, low, high, show in SPANS:
+        shown[column] = [span(show, a, b) for a, b in zip(frame[low], frame[high], strict=True)]
+    return Table(title, shown, {"epoch_factor": ratio}, HEADERS, speedup_notes(frame))
+
+
+def speedup_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    """What the columns mean, and what stands for something else."""
+    proxies = list(dict.fromkeys(proxy for text in frame["proxies"] for proxy in text.split("; ") if proxy))
+    return (*NOTES, f"Proxies: {', '.join(proxies)}.") if proxies else NOTES
+
+
+def _rows(name: str, comparison: Comparison) -> Iterator[dict]:
+    fp32 = comparison.fp32
+    runs = (
+        ("FP32", (fp32,)), ("mixed precision", (comparison.mixed,)),
+        (comparison.runs[0].title, comparison.runs),
+        (f"{comparison.runs[0].title}, theoretical limit", comparison.limits),
+    )  # fmt: skip
+    for title, costs in runs:
+        yield {"trace": name, "network": comparison.network.name, "training": title, **_figures(costs, fp32)}
+
+
+def _figures(costs: tuple[RunCost, ...], fp32: RunCost) -> dict:
+    """The raw columns of one row; the extremes of several costs."""
+    factor = fp32.epochs / costs[0].epochs
+    seconds = sorted(cost.seconds for cost in costs)
+    speedups = sorted(fp32.seconds / cost.seconds for cost in costs)
+    shares = sorted(cost.overhead_s / cost.seconds for cost in costs)
+    return {
+        "epochs": costs[0].epochs,
+        "time_low_s": seconds[0], "time_high_s": seconds[-1],
+        "speedup_low": speedups[0], "speedup_high": speedups[-1],
+        "equal_epoch_speedup_low": speedups[0] / factor, "equal_epoch_speedup_high": speedups[-1] / factor,
+        "epoch_factor": factor,
+        "overhead_share_low": shares[0], "overhead_share_high": shares[-1],
+        "basis": costs[0].basis,
+        "proxies": "; ".join(costs[0].proxies),
+    }  # fmt: skip
+
+
+def timeline_frame(comparison: Comparison) -> pd.DataFrame:
+    """One row an epoch: its format, and the hours so far of the run (a band where not known) and of both baselines."""
+    ends = {"fp32_hours": [comparison.fp32], "mixed_hours": [comparison.mixed], "run_hours": list(comparison.runs)}
+    longest = max(len(cost.epoch_ends_s()) for costs in ends.values() for cost in costs)
+    frame = pd.DataFrame({"epoch": range(longest)})
+    labels = {segment.epoch: segment.precision.label for segment in comparison.trace.segments}
+    frame["precision"] = [labels.get(epoch) for epoch in frame.epoch]
+    for column, costs in ends.items():
+        hours = pd.DataFrame([pd.Series(cost.epoch_ends_s() / 3600) for cost in costs])
+        if len(costs) > 1:  # only bounds are known, and no point between them is chosen
+            frame["run_low_hours"], frame["run_high_hours"] = hours.min(), hours.max()
+        frame[column] = hours.loc[0] if len(costs) == 1 else nan
+    return frame
