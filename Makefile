@@ -29,6 +29,8 @@ report: $(VENV)/installed
 	$(BIN)/perfmodel speedup $(TRACES)
 	@echo
 	$(BIN)/perfmodel reproduce table3
+	@printf 'Made by `make report` from commit %s, version %s, on a machine without a GPU: every time is modelled.\n' \
+	  "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$$($(BIN)/perfmodel --version)" > $(OUT)/README.md
 	@echo; echo 'Tables and pictures:'; ls $(OUT)/*.md $(OUT)/*.csv $(OUT)/*.png
 
 test: $(VENV)/installed

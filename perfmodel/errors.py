@@ -10,7 +10,7 @@ Codes are stable and never reused; `docs/errors.md` lists them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 LISTED = 40  # known names that an error lists
 SHOWN = 20  # problems of one file that are printed before the rest are only counted
@@ -43,6 +43,12 @@ class PerfModelError(Exception):
         if len(self.problems) > SHOWN:
             lines.append(f"… {len(self.problems) - SHOWN} more")
         return lines
+
+    def json_lines(self) -> list[str]:
+        """One JSON object a problem, all of them, with the keys code, place, found and fix."""
+        import json  # only ever needed when something went wrong
+
+        return [json.dumps(asdict(problem)) for problem in self.problems]
 
     @classmethod
     def at(cls, code: str, place: str, found: str, fix: str = ""):

@@ -179,12 +179,19 @@ def lower_gemms(
     launches = batch if mapping == "im2col-per-image" and isinstance(layer, Conv2d) else 1
     images, matrix = im2col_elements(layer, batch // launches) if mapping != "implicit" else (0, 0)
     for pass_ in passes:
+        plain = layer_gemm(layer, pass_, batch, mapping, precision)
+        gemm = plain.aligned()
         if images:
-            sides = (matrix, images) if pass_ == "dgrad" else (images, matrix)
-            copy = MemoryOp(*(side * precision.operand.bytes for side in sides))
-            yield Work(layer.name, pass_, "im2col", copy, launches)
-        gemm = layer_gemm(layer, pass_, batch, mapping, precision).aligned()
+            stored = matrix if pass_ == "dgrad" else matrix // plain.k * gemm.k  # only an operand's k is padded
+            yield Work(layer.name, pass_, "im2col", _copy(pass_, images, stored, precision), launches)
         yield Work(layer.name, pass_, "gemm", gemm, launches)
+
+
+def _copy(pass_: str, images: int, matrix: int, precision: Precision) -> MemoryOp:
+    """im2col before a GEMM, in the operand's format; col2im after the data gradient's, in the format that it writes."""
+    if pass_ == "dgrad":
+        return MemoryOp(matrix * precision.output.bytes, images * precision.output.bytes)
+    return MemoryOp(images * precision.operand.bytes, matrix * precision.operand.bytes)
 
 
 def lower_memory(layer: Layer, batch: int, element_bytes: float, trains: bool) -> Iterator[Work]:

@@ -42,6 +42,13 @@ class StepCost:
         """Seconds of the work that only converts numbers."""
         return self.seconds_of(OVERHEAD_KINDS)
 
+    def without(self, kinds: Iterable[str]) -> StepCost:
+        """The step without some kinds of work."""
+        gone = set(kinds)
+        kept = [i for i, work in enumerate(self.works) if work.kind not in gone]
+        basis, detail = ([texts[i] for i in kept] for texts in (self.prices.basis, self.prices.detail))
+        return StepCost(tuple(self.works[i] for i in kept), Prices(self.prices.seconds[kept], basis, detail))
+
     def seconds_of(self, kinds: Iterable[str]) -> float:
         """Seconds of some kinds of work together."""
         chosen = set(kinds)
@@ -55,12 +62,17 @@ class StepCost:
 
 @dataclass(frozen=True, slots=True)
 class SegmentCost:
-    """Some iterations of one epoch in one precision, and their time."""
+    """Some iterations of one epoch in one set of formats, and their time."""
 
     epoch: int
-    label: str
+    formats: StepFormats
     iterations: int
     seconds: float
+
+    @property
+    def label(self) -> str:
+        """The formats in short."""
+        return self.formats.label
 
 
 @dataclass(frozen=True)
@@ -70,12 +82,22 @@ class RunCost:
     title: str
     segments: tuple[SegmentCost, ...]
     steps: dict[StepFormats, StepCost]
-    overhead_s: float
 
     @cached_property
     def seconds(self) -> float:
         """The whole run."""
         return float(sum(segment.seconds for segment in self.segments))
+
+    @cached_property
+    def overhead_s(self) -> float:
+        """Seconds of the work that only converts numbers."""
+        return float(sum(self.steps[s.formats].overhead_s * s.iterations for s in self.segments))
+
+    def without_conversions(self) -> RunCost:
+        """The same run if converting numbers took no time: its theoretical limit."""
+        steps = {formats: step.without(OVERHEAD_KINDS) for formats, step in self.steps.items()}
+        segments = (replace(s, seconds=steps[s.formats].total.seconds * s.iterations) for s in self.segments)
+        return RunCost(self.title, tuple(segments), steps)
 
     @property
     def epochs(self) -> int:
@@ -120,19 +142,19 @@ def simulate(
 ) -> RunCost:
     """The cost of the run that a known trace describes: iterations x step, for every segment.
 
-    `steps` holds steps of the same network, scheme and setting priced before, and receives the new ones.
+    `steps` holds steps of the same network, scheme and setting priced before, and receives the new ones. Raises
+    `InputError` (E1315) for a segment whose precision is not known: price the trace's `completions`.
     """
     steps = {} if steps is None else steps
-    segments, used, overhead = [], {}, 0.0
+    segments, used = [], {}
     for segment in trace.segments:
         formats = StepFormats.of_segment(segment)
         if formats not in steps:
             steps[formats] = step_cost(network, trace.batch, scheme, formats, setting)
         step = used[formats] = steps[formats]
         seconds = step.total.seconds * segment.iterations
-        segments.append(SegmentCost(segment.epoch, formats.label, segment.iterations, seconds))
-        overhead += step.overhead_s * segment.iterations
-    return RunCost(scheme.title, tuple(segments), used, overhead)
+        segments.append(SegmentCost(segment.epoch, formats, segment.iterations, seconds))
+    return RunCost(scheme.title, tuple(segments), used)
 
 
 def constant_run(
@@ -142,15 +164,15 @@ def constant_run(
     formats = StepFormats.everywhere(format_)
     step = step_cost(network, batch, scheme, formats, setting)
     row = step.total.seconds * iterations
-    segments = tuple(SegmentCost(epoch, format_, iterations, row) for epoch in range(epochs))
-    return RunCost(scheme.title, segments, {formats: step}, step.overhead_s * iterations * epochs)
+    segments = tuple(SegmentCost(epoch, formats, iterations, row) for epoch in range(epochs))
+    return RunCost(scheme.title, segments, {formats: step})
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A trace's run beside its baselines.
 
-    `runs` and `limits` (the same without conversion overhead) hold one cost where the trace is known, else those of
+    `runs` and `limits` (the same without conversions) hold one cost where the trace is known, else those of
     the two extreme traces that it may stand for.
     """
 
@@ -175,9 +197,6 @@ def compare(trace: Trace, network: Network, setting: Setting, baseline_epochs: i
         for name, format_ in (("fp32", "fp32"), ("mixed", "fp16"))
     )
     known = (trace,) if trace.known else trace.completions()
-    ideal = replace(setting, overhead=IDEAL)
     steps: dict[StepFormats, StepCost] = {}
     runs = tuple(simulate(one, network, scheme, setting, steps) for one in known)
-    steps = {}
-    limits = tuple(simulate(one, network, scheme, ideal, steps) for one in known)
-    return Comparison(trace, network, fp32, mixed, runs, limits)
+    return Comparison(trace, network, fp32, mixed, runs, tuple(run.without_conversions() for run in runs))

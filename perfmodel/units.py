@@ -24,18 +24,6 @@ def round_up(a, multiple):
     return ceil_div(a, multiple) * multiple
 
 
-def format_seconds(seconds: float) -> str:
-    """A duration with three significant digits and the unit that suits it.
-
-    >>> format_seconds(0.00123), format_seconds(7200)
-    ('1.23 ms', '7.2e+03 s')
-    """
-    for scale, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
-        if abs(seconds) * scale >= 1:
-            return f"{seconds * scale:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
-
-
 def hours_minutes(seconds: float) -> str:
     """Hours:minutes, as Table 3 of the MuPPET paper prints them; rounded to the nearest minute.
 

@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show × or … gets an escape for it
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = _dispatch(arguments)
+        code = _dispatch(*_take_error_form(arguments))
         if sys.stdout is not None:  # closed by the shell: >&-
             sys.stdout.flush()
         return code
@@ -51,7 +51,15 @@ def _silence_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _take_error_form(arguments: list[str]) -> tuple[list[str], bool]:
+    """The arguments without `--errors json`, which goes with every verb, and whether it was there."""
+    for i, pair in enumerate(zip(arguments, arguments[1:], strict=False)):
+        if pair == ("--errors", "json"):
+            return arguments[:i] + arguments[i + 2 :], True
+    return arguments, False
+
+
+def _dispatch(arguments: list[str], as_json: bool) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(overview())
         return OK if arguments else BAD_INPUT
@@ -71,7 +79,7 @@ def _dispatch(arguments: list[str]) -> int:
     except SystemExit:  # argparse, after it has printed a verb's help
         return OK
     except PerfModelError as error:
-        for line in error.lines():
+        for line in error.json_lines() if as_json else error.lines():
             print(line, file=sys.stderr)
         return BAD_INPUT
 
@@ -83,5 +91,6 @@ def overview() -> str:
     return "\n".join((
         USAGE, "",
         "How long a low-precision training run takes on a GPU, where the time goes, and how much faster it "
-        "is.", "", *lines, "", "perfmodel VERB --help explains a verb; --version prints the version.",
+        "is.", "", *lines, "", "perfmodel VERB --help explains a verb; --version prints the version; --errors json, with any verb, prints errors as",
+        "JSON, one object a line.",
     ))  # fmt: skip

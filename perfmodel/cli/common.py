@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from perfmodel.errors import InputError, PerfModelError, Problem, quote
 
@@ -109,13 +110,21 @@ def emit(tables: Sequence, output: str | None) -> None:
         write_text(output, render(tables, check_suffix(output, TABLE_SUFFIXES)))
 
 
-def warn(code: str, place: str, found: str, fix: str = "") -> None:
-    """Print one warning to the standard error stream."""
-    print(Problem(code, place, found, fix), file=sys.stderr)
+def warn(problem: Problem) -> None:
+    """Print a warning to the standard error stream."""
+    print(problem, file=sys.stderr)
+
+
+def located(name: str, call):
+    """What `call` returns; its errors say in which input they lie."""
+    try:
+        return call()
+    except PerfModelError as error:
+        raise type(error)(replace(problem, place=f"{name}: {problem.place}") for problem in error.problems) from None
 
 
 def gather(call, items):
-    """`call` of every item; the problems of all of them in one error instead of the first alone."""
+    """`call` of every item; the problems of all of them in one error, each once, instead of the first alone."""
     results, problems = [], []
     for item in items:
         try:
@@ -123,7 +132,7 @@ def gather(call, items):
         except PerfModelError as error:
             problems += error.problems
     if problems:
-        raise InputError(problems)
+        raise InputError(dict.fromkeys(problems))
     return results
 
 

@@ -19,5 +19,7 @@ def run(verb: str, description: str, argv: list[str], everything: Callable, one:
     common.output_suffix(arguments.output, figures=False)
     name = getattr(arguments, "name", None)
     tables = everything() if name is None else one(name)
-    common.emit(tables if isinstance(tables, Sequence) else [tables], arguments.output)
+    tables = list(tables) if isinstance(tables, Sequence) else [tables]
+    first_only = str(arguments.output).lower().endswith(".csv")  # a CSV file holds one table
+    common.emit(tables[:1] if first_only else tables, arguments.output)
     return 0

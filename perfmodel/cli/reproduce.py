@@ -44,6 +44,7 @@ def _tables(arguments, suffix: str | None):
     if suffix == ".csv":
         yield Table("Table 3", tables.cells_frame(reproduction))
         return
+    yield tables.summary_table(reproduction)
     yield from tables.cells_tables(reproduction)
     yield tables.schedules_table(reproduction)
     yield tables.decomposition_table()

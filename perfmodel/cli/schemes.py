@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfmodel.cli import listing
 
-DESCRIPTION = "The training schemes with their sources, and the levels of --overhead."
+DESCRIPTION = "The training schemes with their sources, and the levels of --overhead (a .csv holds the schemes alone)."
 
 
 def run(argv: list[str]) -> int:

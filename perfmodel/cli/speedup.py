@@ -19,8 +19,7 @@ def run(argv: list[str]) -> int:
 
     traces = common.gather(find_trace, arguments.traces)
     names = [_name(name) for name in arguments.traces]
-    for name, trace in zip(arguments.traces, traces, strict=True):
-        _warn_of_gaps(name, trace)
+    _warn_of_gaps(arguments.traces, traces, arguments.strict)
     comparisons = _compare(arguments, traces)
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
     if suffix in common.figure_suffixes():
@@ -44,6 +43,7 @@ def _parser() -> common.Parser:
         "--baseline-epochs", type=common.whole, metavar="E",
         help="epochs of FP32 and mixed precision (default: as the trace says, else as many as the trace has)",
     )  # fmt: skip
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     common.add_output_argument(parser, "table (.txt .csv .json .md .tex) or timeline (.png .svg .pdf)")
     return parser
 
@@ -62,16 +62,19 @@ def _check(arguments) -> str | None:
 
 
 def _compare(arguments, traces):
+    """Every trace beside its baselines; an error says of which trace."""
+    model = common.find_model(arguments)
+    pairs = list(zip(arguments.traces, traces, strict=True))
+    return common.gather(lambda pair: common.located(pair[0], lambda: _price(pair[1], arguments, model)), pairs)
+
+
+def _price(trace, arguments, model):
     from perfmodel.networks import find_network
     from perfmodel.simulate import Setting, compare
 
-    model = common.find_model(arguments)
-    networks = common.gather(find_network, [arguments.network or trace.network for trace in traces])
-    comparisons = []
-    for trace, network in zip(traces, networks, strict=True):
-        setting = Setting(model, arguments.mapping, _overhead(arguments.overhead, network, trace))
-        comparisons.append(compare(trace, network, setting, arguments.baseline_epochs))
-    return comparisons
+    network = find_network(arguments.network or trace.network)
+    setting = Setting(model, arguments.mapping, _overhead(arguments.overhead, network, trace))
+    return compare(trace, network, setting, arguments.baseline_epochs)
 
 
 def _overhead(text: str, network, trace):
@@ -105,7 +108,25 @@ def _name(trace: str) -> str:
     return os.path.basename(trace).removesuffix(".jsonl")
 
 
-def _warn_of_gaps(name: str, trace) -> None:
-    if trace.gaps:
-        runs = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in trace.gaps[:20])
-        common.warn("W1310", f"{name}:", f"epochs {runs} are missing: their time is not counted.", "Add them.")
+def _warn_of_gaps(names: list[str], traces, strict: bool) -> None:
+    """Warn of epochs that a trace leaves out; with `--strict` that is an error."""
+    from perfmodel.errors import InputError, Problem
+
+    problems = [
+        Problem(
+            "W1310", f"{name}:", f"{_epochs(trace.gaps)} missing: no time is counted for it.", "Add what is missing."
+        )
+        for name, trace in zip(names, traces, strict=True)
+        if trace.gaps
+    ]
+    if problems and strict:
+        raise InputError(problems)
+    for problem in problems:
+        common.warn(problem)
+
+
+def _epochs(gaps) -> str:
+    """`epoch 3 is`, or `epochs 1, 3 to 5 are`; after twenty gaps an ellipsis."""
+    runs = [str(first) if first == last else f"{first} to {last}" for first, last in gaps[:20]]
+    one = len(gaps) == 1 and gaps[0][0] == gaps[0][1]
+    return f"epoch {runs[0]} is" if one else f"epochs {', '.join(runs)}{' …' * (len(gaps) > 20)} are"

@@ -24,7 +24,7 @@ from perfmodel.cost.tileset import SPLITS, TileTable, find_tile, tiles_for
 from perfmodel.devices import Device
 from perfmodel.gemm import Precision
 
-BLOCK = 64  # shapes evaluated together: their arrays then stay in the cache
+BLOCK = 32  # shapes evaluated together: their arrays then stay in the cache
 SM_BYTES_PER_CLOCK = 64.0  # one SM's port to L2 (Jia et al., arXiv 1804.06826, table 3.1)
 WORKSPACE_BYTES = 4.0  # split-K's partial results are FP32 or INT32
 
@@ -73,10 +73,11 @@ class Tiles:
         best = np.empty(len(gemms), dtype=np.intp)
         for start in range(0, len(gemms), BLOCK):
             part = slice(start, min(start + BLOCK, len(gemms)))
-            times = self.times(_part(gemms, part), table, splits).reshape(part.stop - start, -1)
-            best[part] = times.argmin(axis=1)
-            seconds[part] = times[np.arange(len(times)), best[part]]
-        names = [t.name + (f" split {s:.0f}" if s > 1 else "") for t in table.tiles for s in splits]
+            times = self.times(_part(gemms, part), table, splits).reshape(-1, part.stop - start)
+            best[part] = times.argmin(axis=0)
+            seconds[part] = times[best[part], np.arange(part.stop - start)]
+        endings = [f" split {split:.0f}" if split > 1 else "" for split in splits]
+        names = [name + ending for name in (tile.name for tile in table.tiles) for ending in endings]
         return Estimates(seconds, "analytical", np.array(names)[best])
 
     def memory(self, bytes_moved: np.ndarray) -> Estimates:
@@ -85,45 +86,53 @@ class Tiles:
         return Estimates(self.constants.launch_s + bytes_moved / rate, "analytical")
 
     def times(self, gemms: Gemms, table: TileTable, splits: np.ndarray) -> np.ndarray:
-        """Seconds of every GEMM, tile and split [shapes, tiles, splits]; infinite where k is too short to split."""
+        """Seconds of every GEMM, tile and split [tiles, splits, shapes]; infinite where k is too short to split."""
         c, device = self.constants, self.device
         clock = device.sustained_clock_hz * c.clock
         size, out_size = gemms.precision.operand.bytes, gemms.precision.output.bytes
-        m, n, k, batch = (axis[:, None] for axis in (gemms.m, gemms.n, gemms.k, gemms.batch))
-        rows, columns = np.ceil(m / table.m), np.ceil(n / table.n)  # of tiles [shapes, tiles]
+        m, n, k, batch = gemms.m, gemms.n, gemms.k, gemms.batch  # [shapes], the last axis of all arrays
+        rows, columns = np.ceil(m / table.m[:, None]), np.ceil(n / table.n[:, None])  # of tiles [tiles, shapes]
         slots = device.sms * table.resident
+        splits = splits[:, None]  # [splits, 1]
 
-        tiles = (rows * columns)[:, :, None]
-        ctas = tiles * batch[:, :, None] * splits
-        steps = np.ceil(k[:, :, None] / (table.k[:, None] * splits))  # of k, in one CTA
-
-        full = np.floor(ctas / slots[:, None])
-        rest = ctas - full * slots[:, None]
-        lone, busy = self._step_cycles(table, gemms.precision)
-        tail = np.maximum(np.ceil(rest / device.sms) * busy[:, None], lone[:, None])
-        last = rest > 0
-        cycles = full * np.maximum(table.resident * busy, lone)[:, None]
-        cycles += tail * last
-        compute = cycles * steps
-        compute /= clock
-
-        stage = ((table.m + table.n) * table.k * size)[:, None]  # bytes of both operands in one k-step
-        l2_rate = np.minimum(device.l2_bytes_per_clock, SM_BYTES_PER_CLOCK * np.minimum(ctas, device.sms))
-        l2 = ctas * steps * (stage / (c.l2 * clock)) / l2_rate
+        ctas = (rows * columns * batch)[:, None] * splits
+        steps = np.ceil(k / (_each(table.k) * splits))  # of k, in one CTA
 
         reads, writes = self._dram_bytes(gemms, table, rows, columns, slots)
-        traffic = (batch * reads)[:, :, None] + (batch * writes)[:, :, None] * (splits == 1)
-        saturated = np.minimum(1.0, ctas * (2.0 / device.sms))  # half of the SMs saturate DRAM
-        dram = traffic / (saturated * (c.dram * device.dram_bytes_per_s))
+        memory = (batch * reads)[:, None] + batch * writes * (splits == 1)
+        memory /= np.minimum(1.0, ctas * (2.0 / device.sms))  # half of the SMs saturate DRAM
+        memory /= c.dram * device.dram_bytes_per_s
+        memory = _combine(self._l2_s(ctas, steps, table, size), memory, c.overlap)
 
-        memory = _combine(l2, dram, c.overlap)
+        compute, waves = self._waves(ctas, table, gemms.precision)
+        compute *= steps
+        compute /= clock
         body = _combine(compute, memory, c.overlap)
 
         exposed = (c.epilogue + table.m * table.n * out_size / (2 * device.shared_bytes_per_clock)) / clock
-        body += (full / table.resident[:, None] + last) * exposed[:, None]
-        body += (c.launch_s + self._reduction_s(m * n * batch, out_size, splits))[:, None, :]
-        body[(k[:, :, None] < 4 * table.k[:, None] * splits) & (splits > 1)] = np.inf
+        body += waves * _each(exposed)
+        body += c.launch_s + self._reduction_s(m * n * batch, out_size, splits)
+        body[(k < 4 * _each(table.k) * splits) & (splits > 1)] = np.inf
         return body
+
+    def _waves(self, ctas: np.ndarray, table: TileTable, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
+        """Cycles of one k-step of all waves, and how many epilogues they expose [tiles, splits, shapes]."""
+        lone, busy = self._step_cycles(table, precision)
+        slots = _each(self.device.sms * table.resident)
+        full = np.floor(ctas / slots)
+        rest = ctas - full * slots  # CTAs of the last wave
+        last = rest > 0
+        cycles = np.maximum(np.ceil(rest / self.device.sms) * _each(busy), _each(lone))
+        cycles *= last
+        cycles += full * _each(np.maximum(table.resident * busy, lone))
+        return cycles, full / _each(table.resident) + last
+
+    def _l2_s(self, ctas: np.ndarray, steps: np.ndarray, table: TileTable, size: float) -> np.ndarray:
+        """Seconds in which both operands of all k-steps come from L2 [tiles, splits, shapes]."""
+        stage = (table.m + table.n) * table.k * size  # bytes of both operands in one k-step
+        clock = self.device.sustained_clock_hz * self.constants.clock
+        rate = np.minimum(self.device.l2_bytes_per_clock, SM_BYTES_PER_CLOCK * np.minimum(ctas, self.device.sms))
+        return ctas * steps * _each(stage / (self.constants.l2 * clock)) / rate
 
     def _step_cycles(self, table: TileTable, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
         """Cycles of one k-step of a lone CTA (latency shows), and of one among many (throughput) [tiles]."""
@@ -139,34 +148,39 @@ class Tiles:
         return lone, busy
 
     def _dram_bytes(self, gemms: Gemms, table: TileTable, rows, columns, slots) -> tuple[np.ndarray, np.ndarray]:
-        """Bytes of A and B read, and of C written, for one batch element [shapes, tiles]."""
-        m, n, k = (axis[:, None] for axis in (gemms.m, gemms.n, gemms.k))
+        """Bytes of A and B read [tiles, shapes], and of C written [shapes], for one batch element."""
+        m, n, k = gemms.m, gemms.n, gemms.k
+        tile_m, tile_n = table.m[:, None], table.n[:, None]
         tiles = rows * columns
-        wave = np.minimum(tiles, slots)  # tiles in flight together
+        wave = np.minimum(tiles, slots[:, None])  # tiles in flight together
         if self.squarest:
-            wide = np.minimum(columns, np.maximum(1.0, np.rint(np.sqrt(wave * (table.m / table.n)))))
+            wide = np.minimum(columns, np.maximum(1.0, np.rint(np.sqrt(wave * (tile_m / tile_n)))))
             tall = np.minimum(rows, np.ceil(wave / wide))
             wide = np.minimum(columns, np.maximum(wide, np.ceil(wave / tall)))
         else:
             tall, wide = np.minimum(rows, wave), np.ceil(wave / rows)
         per_wave = tiles / wave * k * gemms.precision.operand.bytes
-        a = self._read(m * k, gemms.a_fraction, per_wave * tall * table.m, gemms)
-        b = self._read(n * k, gemms.b_fraction, per_wave * wide * table.n, gemms)
+        a = self._read(m * k, gemms.a_fraction, per_wave * tall * tile_m, gemms)
+        b = self._read(n * k, gemms.b_fraction, per_wave * wide * tile_n, gemms)
         return a + b, m * n * gemms.precision.output.bytes
 
     def _read(self, view: np.ndarray, fraction: np.ndarray, streamed: np.ndarray, gemms: Gemms) -> np.ndarray:
         """Bytes of one operand, stored part only: once if half of L2 holds it, else what the waves stream."""
         stored = view * gemms.precision.operand.bytes
-        fraction = fraction[:, None]
         return np.where(stored * fraction < 0.5 * self.device.l2_bytes, stored, np.maximum(stored, streamed)) * fraction
 
     def _reduction_s(self, outputs: np.ndarray, out_size: float, splits: np.ndarray) -> np.ndarray:
-        """The second kernel of split-K: its launch, partial results written and read, C written [shapes, splits]."""
+        """The second kernel of split-K: its launch, partial results written and read, C written [splits, shapes]."""
         partial = outputs * WORKSPACE_BYTES * splits
         speed_up = np.where(partial < 0.6 * self.device.l2_bytes, 2.0, 1.0)  # L2 holds them
         rate = speed_up * (self.constants.dram * self.device.dram_bytes_per_s)
         seconds = 0.6 * self.constants.launch_s + (2 * partial + outputs * out_size) / rate
         return np.where(splits > 1, seconds, 0.0)
+
+
+def _each(of_tile: np.ndarray) -> np.ndarray:
+    """One value a tile, against all splits and shapes [tiles, 1, 1]."""
+    return of_tile[:, None, None]
 
 
 def _combine(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:

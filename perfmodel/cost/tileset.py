@@ -123,9 +123,9 @@ class TileTable:
     @classmethod
     def of(cls, tiles: tuple[Tile, ...], precision: Precision, device: Device) -> TileTable:
         """The table; `Unsupported` (E1107) where none of the tiles fits an SM."""
-        resident = {tile: ctas_per_sm(tile, precision, device) for tile in tiles}
-        fitting = tuple(tile for tile in tiles if resident[tile])
-        if not fitting:
+        resident = [(tile, ctas_per_sm(tile, precision, device)) for tile in tiles]
+        rows = [(t.m, t.n, t.k, t.warps, t.warp_m + t.warp_n, count) for t, count in resident if count]
+        if not rows:
             names = ", ".join(tile.name for tile in tiles)
             raise Unsupported.at(
                 "E1107",
@@ -133,5 +133,4 @@ class TileTable:
                 f"does not fit an SM of {device.name} in {precision.name}.",
                 "Choose a smaller one.",
             )
-        rows = [(t.m, t.n, t.k, t.warps, t.warp_m + t.warp_n, resident[t]) for t in fitting]
-        return cls(fitting, *np.array(rows, dtype=np.float64).T)
+        return cls(tuple(tile for tile, count in resident if count), *np.array(rows, dtype=np.float64).T)

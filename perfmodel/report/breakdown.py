@@ -39,7 +39,7 @@ def breakdown_table(frame: pd.DataFrame, by: str, title: str, notes: tuple[str, 
     """Milliseconds and share of each layer, pass or kind, precisions side by side, with their sums in the last row."""
     wide = frame.pivot_table(index=by, columns="precision", values="time_s", aggfunc="sum", sort=False)
     wide = wide[list(dict.fromkeys(frame["precision"]))]
-    order = layer_order(frame) if by == "layer" else dict.fromkeys((*PASSES, "update", *KINDS))
+    order = {"layer": layer_order(frame), "pass": (*PASSES, "update"), "kind": KINDS}[by]
     wide = wide.reindex([name for name in order if name in wide.index])
     sums = wide.sum()
     wide = pd.concat([wide, sums.to_frame("total").T])  # a layer may be called total, too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 
 import pandas as pd
 
@@ -66,7 +67,8 @@ def cells_tables(reproduction: Reproduction) -> Iterator[Table]:
     for mode, cells in by_mode.items():
         title = f"Table 3, {mode}"
         if mode in reproduction.errors:
-            title += f": mean error of the FP32 and mixed-precision cells {percent(reproduction.errors[mode])}"
+            fitted = ", fitted on these six cells" if mode == modes.ONE_CONSTANT else ""
+            title += f"{fitted}: mean error of the FP32 and mixed-precision cells {percent(reproduction.errors[mode])}"
         yield Table(title, pd.DataFrame([_shown(cell) for cell in cells]), {}, CELL_HEADERS, MODE_NOTES[mode])
 
 
@@ -79,6 +81,33 @@ def _shown(cell: Reproduced) -> dict:
         "covers": None if not cell.schedules else "yes" if low <= 0 <= high else "no",
         "status": cell.status,
     }  # fmt: skip
+
+
+def summary_table(reproduction: Reproduction) -> Table:
+    """The table as the paper prints it, hours:minutes and speedup over FP32, and under each of its rows ours."""
+    rows = []
+    for row in table3().rows:
+        cells = [cell for cell in reproduction.cells if cell.network == row.network]
+        published = {column: (getattr(row, column),) * 2 for column in COLUMN_TITLES}
+        rows.append({"network": row.title, "from": "paper", **_with_speedups(published)})
+        for mode in dict.fromkeys(cell.mode for cell in cells):
+            ours = {cell.column: (cell.low, cell.high) for cell in cells if cell.mode == mode}
+            rows.append({"network": row.title, "from": mode, **_with_speedups(ours)})
+    headers = {"network": "network", "from": "from", **COLUMN_TITLES}
+    notes = (
+        "A range spans the schedules that may stand behind the paper's last two columns, which it does not print.",
+        "calibrated: FP32 and mixed precision are the paper's own. uncalibrated: nothing but the schedule is.",
+    )
+    return Table("Table 3, GPU hours:minutes and speedup over FP32", pd.DataFrame(rows), {}, headers, notes)
+
+
+def _with_speedups(times: dict[str, tuple[float, float]]) -> dict[str, str]:
+    """Each column as `23:52 (1.27x)`; of a range both ends, each speedup in the place of its time."""
+    fp32 = times["fp32"][0]
+    return {
+        column: f"{span(hours_minutes, low, high)} ({span(ratio, fp32 / low, fp32 / high)})"
+        for column, (low, high) in times.items()
+    }
 
 
 def schedules_table(reproduction: Reproduction) -> Table:
@@ -119,7 +148,7 @@ def decomposition_table() -> Table:
     rows = []
     for row in table.rows:
         for n32 in row.known.fp32:
-            quantised = row.known.quantised or round(schedules.least_quantised(row, n32) / 3 + 0.5) * 3
+            quantised = row.known.quantised or ceil(schedules.least_quantised(row, n32) / 3) * 3
             total = quantised + n32
             epoch = (row.muppet - n32 * row.fp32 / table.baseline_epochs) / quantised
             rows.append({

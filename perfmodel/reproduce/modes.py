@@ -70,7 +70,7 @@ class Reproduction:
 
 CALIBRATED = "calibrated"
 NO_CONSTANT = "uncalibrated, no constant"
-ONE_CONSTANT = "uncalibrated, one constant fitted on these six cells"
+ONE_CONSTANT = "uncalibrated, one constant"
 GOOD = "uncalibrated, good kernels"
 
 

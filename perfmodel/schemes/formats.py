@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from perfmodel.errors import InputError
 from perfmodel.formats import Format, find_format
 from perfmodel.traces import PassPrecision, Segment
 
@@ -22,7 +23,12 @@ class StepFormats:
 
     @classmethod
     def of_segment(cls, segment: Segment) -> StepFormats:
-        """Those of a trace's segment, which must be known."""
+        """Those of a trace's segment; `InputError` (E1315) where they are not known."""
+        if not segment.known:
+            raise InputError.at(
+                "E1315", f"epoch {segment.epoch}:", f"its precision is not known: {segment.precision.label}.",
+                "Price the completions of the trace.",
+            )  # fmt: skip
         return cls(segment.precision, tuple((name, segment.layer(name)) for name in sorted(segment.layers)))
 
     def find(self, layer: str, pass_: str) -> Format:

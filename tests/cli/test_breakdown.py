@@ -1,0 +1,154 @@
+"""`perfmodel breakdown`: where the time of a step goes, by hand, every kind of output, and wrong input."""
+
+import csv
+import io
+import json
+
+import pytest
+
+SLOW = ("--device", "slow.toml", "--model", "roofline", "--batch", "2")
+
+# Seconds are bytes / 1000; the steps are those of test_speedup.py: 0.32 s, 0.456 s and 0.692 s, in kinds:
+# GEMMs 0.16, 0.184, 0.208; update 0.16; casts 0.112; quantised 36 elements of 9 B, 0.324.
+BY_KIND = """\
+One training step of One layer, batch 2: slow.toml, implicit GEMM, model roofline
+
+kind      fp32 ms    share  fp16 ms    share  int8 ms    share
+--------  -------  -------  -------  -------  -------  -------
+gemm          160   50.0 %      184   40.4 %      208   30.1 %
+update        160   50.0 %      160   35.1 %      160   23.1 %
+cast            –        –      112   24.6 %        –        –
+quantise        –        –        –        –      324   46.8 %
+total         320  100.0 %      456  100.0 %      692  100.0 %
+
+Basis: roofline; conversions current.
+"""
+# fprop: GEMM 80, 72 and 80 B; casts 48; quantised images and outputs, 8 and 4 elements. update: 160; unscaling 64;
+# the gradients again and the updated weights, 16 elements.
+BY_PASS = """\
+pass    fp32 ms    share  fp16 ms    share  int8 ms    share
+------  -------  -------  -------  -------  -------  -------
+fprop        80   25.0 %      120   26.3 %      188   27.2 %
+wgrad        80   25.0 %      112   24.6 %      200   28.9 %
+update      160   50.0 %      224   49.1 %      304   43.9 %
+total       320  100.0 %      456  100.0 %      692  100.0 %
+"""
+
+
+def test_by_kind(cli):
+    found = cli("breakdown", "one.toml", *SLOW, "--by", "kind")
+    assert (found.code, found.out, found.err) == (0, BY_KIND, "")
+
+
+def test_by_pass(cli):
+    assert BY_PASS in cli("breakdown", "one.toml", *SLOW, "--by", "pass").out
+
+
+def test_by_layer_is_the_default(cli):
+    found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp32,dfx12")
+    assert found.out.splitlines()[2:7] == [
+        "layer  fp32 ms    share  dfx12 ms    share",
+        "-----  -------  -------  --------  -------",
+        "fc         320  100.0 %       596   89.2 %",
+        "input        –        –        72   10.8 %",  # 8 elements of 9 B
+        "total      320  100.0 %       668  100.0 %",
+    ]
+    assert found.out.endswith("Basis: roofline; conversions current.\nProxies: dfx12 timed as fp16.\n")
+
+
+def test_a_layer_called_total(cli, here):
+    (here / "total.toml").write_text((here / "one.toml").read_text().replace('"fc"', '"total"'))
+    lines = cli("breakdown", "total.toml", *SLOW, "--precision", "fp32,int8").out.splitlines()[4:7]
+    assert [line.split()[:2] for line in lines] == [["total", "320"], ["input", "–"], ["total", "320"]]
+    assert " 620 " in lines[0]  # 692 less the images' 72
+
+
+def test_the_basis_of_all_steps(cli):
+    found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp32,int8", "--overhead", "10", "--by", "kind")
+    assert found.out.endswith("Basis: roofline+given; conversions 10.\n")
+    assert found.out.splitlines()[6].split() == ["quantise", "–", "–", "10", "2.6", "%"]  # of 378 ms
+
+
+def test_one_precision_without_conversions(cli):
+    found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp16+fp32", "--by", "kind")
+    assert found.out.splitlines()[4].split() == ["gemm", "184", "53.5", "%"]
+    assert "cast" not in found.out
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_raw_values(cli, here, suffix):
+    assert cli("breakdown", "one.toml", *SLOW, "--precision", "int8", "-o", f"a.{suffix}").code == 0
+    text = (here / f"a.{suffix}").read_text()
+    rows = json.loads(text)["rows"] if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
+    assert sum(float(row["time_s"]) for row in rows) == pytest.approx(0.692)
+    assert {(row["layer"], row["pass"], row["kind"], int(row["launches"])) for row in rows} == {
+        ("fc", "fprop", "gemm", 1), ("fc", "wgrad", "gemm", 1), ("input", "fprop", "quantise", 2),
+        ("fc", "fprop", "quantise", 2), ("fc", "wgrad", "quantise", 2), ("fc", "update", "quantise", 4),
+        ("fc", "update", "update", 1),
+    }  # fmt: skip
+    gemm = next(row for row in rows if (row["pass"], row["kind"]) == ("fprop", "gemm"))
+    assert (float(gemm["bytes"]), float(gemm["flop"])) == (80, 128)  # 2·2·2·16, k padded
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [
+        ("txt", b"One training step"), ("csv", b"precision,layer,pass,kind,time_s"), ("json", b'{\n "title": "One'),
+        ("md", b"## One training step"), ("tex", b"% One training step"),
+        ("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"),
+    ],
+)  # fmt: skip
+def test_outputs(cli, here, suffix, start):
+    found = cli("breakdown", "one.toml", *SLOW, "-o", f"a.{suffix}")
+    assert (found.code, found.out, found.err) == (0, "", "")
+    assert (here / f"a.{suffix}").read_bytes().startswith(start)
+
+
+def test_bundled_networks_by_name(cli):
+    found = cli("breakdown", "resnet20", "--by", "kind", "--device", "t4")
+    assert found.code == 0
+    assert found.out.startswith("One training step of ")
+    assert "batch 256: t4, implicit GEMM, model tiles" in found.out
+
+
+def test_a_device_that_lacks_a_format(cli):
+    assert cli("breakdown", "one.toml", "--device", "p100").refused("E1103 device p100: has no unit for int8.")
+    assert cli("breakdown", "one.toml", "--device", "p100", "--precision", "fp32,fp16").code == 0
+
+
+def test_a_huge_batch_has_a_price(cli):
+    assert cli("breakdown", "resnet20", "--batch", "10000000", "--by", "kind").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (("alexnot",), "E1002 network 'alexnot' is not known. Did you mean alexnet"),
+        (("",), "E1002 network '' is not known."),
+        (("no.toml",), "E1201 no.toml does not exist."),
+        (("slow.toml",), "E1210 slow.toml: input: is missing."),
+        (("one.toml", "--precision", "fp17"), "E1004 format 'fp17' is not known. Did you mean fp16?"),
+        (("one.toml", "--precision", "fp16,"), "E1004 format '' is not known."),
+        (("one.toml", "--precision", "mxfp8"), "E1101 precision 'mxfp8': no GEMM unit computes in it."),
+        (("one.toml", "--by", "layr"), "E1008 --by 'layr' is not known. Did you mean layer?"),
+        (("one.toml", "--batch", "0"), "E1105 --batch 0 is not between 1 and 10000000."),
+        (("one.toml", "--batch", "-1"), "E1105 --batch -1 is not between"),
+        (("one.toml", "--batch", "10000001"), "E1105 --batch 10000001 is not between"),
+        (("one.toml", "--batch", "99999999999999999999"), "E1100 perfmodel breakdown: argument --batch: '9999"),
+        (("one.toml", "--batch", "two"), "E1100 perfmodel breakdown: argument --batch: 'two' is not a whole number."),
+        (("one.toml", "--batch", "１２"), "E1100 perfmodel breakdown: argument --batch: '１２' is not a whole number."),
+        (("one.toml", "--overhead", "table3"), "E1105 --overhead table3 depends on a trace"),
+        (("one.toml", "--overhead", "nan"), "E1105 --overhead 'nan' is neither"),
+        (("one.toml", "--mapping", "winograd"), "E1005 mapping 'winograd' is not known. Known: implicit, im2col"),
+        (("one.toml", "--tile", "64x65"), "E1106 tile '64x65' is not in the set for fp32."),
+        (("one.toml", "two.toml"), "E1100 perfmodel breakdown: unrecognized arguments: two.toml."),
+        ((), "E1100 perfmodel breakdown: the following arguments are required: NETWORK."),
+        (("one.toml", "-o", "a.html"), "E1904 a.html: ends in '.html'."),
+        (("one.toml", "-o", "no/a.svg"), "E1901 no/a.svg: there is no folder no."),
+    ],
+)
+def test_wrong_input(cli, here, arguments, start):
+    before = sorted(here.iterdir())
+    found = cli("breakdown", *arguments)
+    assert found.refused(start), found
+    assert sorted(here.iterdir()) == before

@@ -1,0 +1,237 @@
+"""`perfmodel speedup`: its table by hand, every kind of output, and what it says to wrong input."""
+
+import csv
+import io
+import json
+
+import pytest
+
+SLOW = ("--device", "slow.toml", "--model", "roofline")
+
+# Seconds of a step, bytes / 1000. FP32: GEMMs of 80 and 80 B, update 160. Mixed precision: GEMMs of 72 and 112 B (k
+# padded to 8), casts of 48 and 64, update 160. 8 bit: GEMMs of 80 and 128 B (k padded to 16), 36 quantised elements
+# of 9 B, update 160; 16 bit: GEMMs as mixed precision.
+#   FP32 0.32, mixed 0.456, 8 bit 0.692 (limit 0.368), 16 bit 0.668 (limit 0.344)
+# Runs of 4 iterations an epoch: FP32 6·4·0.32 = 7.68 s, mixed 10.944 s, MuPPET 4·(0.692 + 0.668 + 0.32) = 6.72 s,
+# of which 8·0.324 = 2.592 s convert; its limit 4.128 s.
+GOLDEN = """\
+Training time and speedup: slow.toml, implicit GEMM, model roofline, conversions current
+
+trace  training                   epochs  time    speedup  at equal epochs  by fewer epochs  conversions  basis
+-----  -------------------------  ------  ------  -------  ---------------  ---------------  -----------  --------
+run    FP32                            6  7.68 s  1.00x    1.00x                      1.00x  0.0 %        roofline
+run    mixed precision                 6  10.9 s  0.70x    0.70x                      1.00x  24.6 %       roofline
+run    MuPPET                          3  6.72 s  1.14x    0.57x                      2.00x  38.6 %       roofline
+run    MuPPET, theoretical limit       3  4.13 s  1.86x    0.93x                      2.00x  0.0 %        roofline
+
+"""
+
+
+def rows_of(outcome):
+    return list(csv.DictReader(io.StringIO(outcome)))
+
+
+def test_the_table(cli):
+    found = cli("speedup", "run.jsonl", *SLOW)
+    assert (found.code, found.err) == (0, "")
+    assert found.out.startswith(GOLDEN)
+    assert found.out.endswith("Proxies: dfx16 timed as fp16.\n")
+
+
+def test_raw_values(cli, here):
+    assert cli("speedup", "run.jsonl", *SLOW, "-o", "a.csv").out == ""
+    rows = rows_of((here / "a.csv").read_text())
+    assert [row["training"] for row in rows] == ["FP32", "mixed precision", "MuPPET", "MuPPET, theoretical limit"]
+    assert [float(row["time_low_s"]) for row in rows] == pytest.approx([7.68, 10.944, 6.72, 4.128])
+    assert [float(row["overhead_share_low"]) for row in rows] == pytest.approx([0, 0.112 / 0.456, 2.592 / 6.72, 0])
+    assert [row["proxies"] for row in rows] == ["", "", "dfx16 timed as fp16", "dfx16 timed as fp16"]
+
+
+@pytest.mark.parametrize(
+    ("overhead", "seconds"),
+    # Of 36 elements at 5, 9 and 72 B in 8 of 12 iterations; 100 ms in 8 iterations.
+    [("ideal", 4.128), ("delayed", 5.568), ("current", 6.72), ("unfused", 24.864), ("100", 4.928), ("0", 4.128)],
+)
+def test_overheads(cli, here, overhead, seconds):
+    assert cli("speedup", "run.jsonl", *SLOW, "--overhead", overhead, "-o", "a.json").code == 0
+    found = json.loads((here / "a.json").read_text())
+    assert found["rows"][2]["time_low_s"] == pytest.approx(seconds)
+    assert found["rows"][3]["time_low_s"] == pytest.approx(4.128)
+
+
+def test_table3s_overhead_of_a_bundled_trace(cli):
+    found = cli("speedup", "muppet-alexnet-imagenet", "--overhead", "table3")
+    assert found.code == 0
+    assert "conversions table3" in found.out
+    assert "analytical+published" in found.out
+
+
+def test_baselines_and_network(cli, here):
+    (here / "wide.toml").write_text((here / "one.toml").read_text().replace("out = 2", "out = 4"))
+    cli("speedup", "run.jsonl", *SLOW, "--baseline-epochs", "3", "--network", "wide.toml", "-o", "a.csv")
+    rows = rows_of((here / "a.csv").read_text())
+    # 16 weights: GEMMs of (8 + 16 + 8)·4 and (8 + 8 + 16)·4 B, update 320: 0.576 s.
+    assert float(rows[0]["time_low_s"]) == pytest.approx(3 * 4 * 0.576)
+    assert rows[0]["epochs"] == "3"
+    assert rows[0]["network"] == "wide"
+
+
+def test_several_traces(cli, here):
+    (here / "other.jsonl").write_text((here / "run.jsonl").read_text())
+    found = cli("speedup", "run.jsonl", "other.jsonl", *SLOW)
+    assert [line.split()[0] for line in found.out.splitlines()[4:12]] == ["run"] * 4 + ["other"] * 4
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [
+        ("txt", b"Training time and speedup: slow.toml"), ("csv", b"trace,network,training,epochs,time_low_s"),
+        ("json", b'{\n "title": "Training time'), ("md", b"## Training time and speedup"),
+        ("tex", b"% Training time and speedup"), ("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"),
+        ("TXT", b"Training time"),
+    ],
+)  # fmt: skip
+def test_outputs(cli, here, suffix, start):
+    found = cli("speedup", "run.jsonl", *SLOW, "-o", f"a.{suffix}")
+    assert (found.code, found.out, found.err) == (0, "", "")
+    assert (here / f"a.{suffix}").read_bytes().startswith(start)
+    assert sorted(path.name for path in here.iterdir()) == sorted(
+        [f"a.{suffix}", "gemms.csv", "one.toml", "run.jsonl", "slow.toml"]
+    )  # fmt: skip
+
+
+def test_gaps_are_a_warning(cli, here):
+    lines = (here / "run.jsonl").read_text().splitlines()
+    (here / "run.jsonl").write_text("\n".join((lines[0], lines[1], lines[3])) + "\n")
+    found = cli("speedup", "run.jsonl", *SLOW)
+    assert found.code == 0
+    assert found.out.startswith("Training time")
+    assert found.err == "W1310 run.jsonl: epoch 1 is missing: no time is counted for it. Add what is missing.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (("nope.jsonl",), "E1201 nope.jsonl does not exist."),
+        (
+            ("muppet-alexnet-imagenett",),
+            "E1003 trace 'muppet-alexnet-imagenett' is not known. Did you mean muppet-alexnet",
+        ),
+        ((".",), "E1202 . is "),
+        (("run.jsonl", "--network", "resnet8"), "E1002 network 'resnet8' is not known. Did you mean resnet"),
+        (("run.jsonl", "--device", "rtx-2080ti"), "E1001 device 'rtx-2080ti' is not known. Did you mean rtx-2080-ti"),
+        (("run.jsonl", "--device", "run.jsonl"), "E1001 device 'run.jsonl' is not known."),
+        (("run.jsonl", "--device", "no.toml"), "E1201 no.toml does not exist."),
+        (("run.jsonl", "--device", "one.toml"), "E1210 one.toml: boost_mhz: is missing."),
+        (("run.jsonl", "--model", "tile"), "E1007 model 'tile' is not known. Did you mean tiles?"),
+        (("run.jsonl", "--mapping", "im2coll"), "E1005 mapping 'im2coll' is not known. Did you mean im2col"),
+        (("run.jsonl", "--tile", "3x3"), "E1106 tile '3x3' is not in the set for fp32."),
+        (("run.jsonl", "--model", "roofline", "--tile", "64x64"), "E1106 tile '64x64': a roofline has no tiles."),
+        (("run.jsonl", "--overhead", "curent"), "E1105 --overhead 'curent' is neither"),
+        (("run.jsonl", "--overhead", "1e308"), "E1105 --overhead '1e308' is neither"),
+        (("run.jsonl", "--overhead", "-1"), "E1105 --overhead '-1' is neither"),
+        (
+            ("run.jsonl", "--overhead", "table3"),
+            "E1109 --overhead table3: Table 3 says nothing of one over 2 quantised",
+        ),
+        (("run.jsonl", "--baseline-epochs", "0"), "E1105 --baseline-epochs 0 is not between 1 and 1000000."),
+        (("run.jsonl", "--baseline-epochs", "-3"), "E1105 --baseline-epochs -3 is not between"),
+        (("run.jsonl", "--baseline-epochs", "1000001"), "E1105 --baseline-epochs 1000001 is not between"),
+        (
+            ("run.jsonl", "--baseline-epochs", "1e3"),
+            "E1100 perfmodel speedup: argument --baseline-epochs: '1e3' is not",
+        ),
+        (
+            ("run.jsonl", "--baseline-epochs", "1_0"),
+            "E1100 perfmodel speedup: argument --baseline-epochs: '1_0' is not",
+        ),
+        (("run.jsonl", "--baseline-epochs", "9" * 5000), "E1100 perfmodel speedup: argument --baseline-epochs:"),
+        (
+            ("run.jsonl", "--device", "p100"),
+            "E1103 device p100: has no unit for int8. It computes in fp16, fp32, fp64.",
+        ),
+        ((), "E1100 perfmodel speedup: the following arguments are required: TRACE."),
+        (("run.jsonl", "--nope"), "E1100 perfmodel speedup: unrecognized arguments: --nope."),
+        (("run.jsonl", "run.jsonl", "-o", "a.png"), "E1105 -o a figure shows one trace."),
+        (("run.jsonl", "-o", "a.xyz"), "E1904 a.xyz: ends in '.xyz'. Choose one of .txt, .csv, .json, .md, .tex, .png"),
+        (("run.jsonl", "-o", "a"), "E1904 a: has no suffix"),
+        (("run.jsonl", "-o", "no/a.txt"), "E1901 no/a.txt: there is no folder no."),
+        (("run.jsonl", "-o", "no/a.png"), "E1901 no/a.png: there is no folder no."),
+    ],
+)
+def test_wrong_input(cli, here, arguments, start):
+    before = sorted(here.iterdir())
+    found = cli("speedup", *arguments)
+    assert found.refused(start), found
+    assert sorted(here.iterdir()) == before
+
+
+def test_problems_of_all_traces_come_together(cli):
+    found = cli("speedup", "run.jsonl", "nope.jsonl", "neither.jsonl")
+    assert found.code == 2
+    assert [line.split()[:2] for line in found.err.splitlines()] == [
+        ["E1201", "nope.jsonl"],
+        ["E1201", "neither.jsonl"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "start"),
+    [
+        (lambda text: "", "E1314 run.jsonl:1: there is no header."),
+        (lambda text: text.splitlines()[0] + "\n", "E1312 run.jsonl:1: no segment follows."),
+        (lambda text: text[:-30], "E1303 run.jsonl:4: the last line is cut off: the file is truncated."),
+        (
+            lambda text: text.replace('"iterations":4', '"iterations":5', 1),
+            "E1311 run.jsonl:2: epoch 0 has 5 iterations",
+        ),
+        (lambda text: text.replace('"epoch":2', '"epoch":0'), "E1309 run.jsonl:4: epoch 0 follows epoch 1."),
+        (lambda text: text.replace("dfx16", "fp16"), "E1104 scheme muppet: does not train in fp16."),
+        (lambda text: text.replace('"muppet"', '"mupet"'), "E1006 scheme 'mupet' is not known. Did you mean muppet?"),
+        (lambda text: text.replace("one.toml", "two.toml"), "E1201 two.toml does not exist."),
+        (lambda text: text.replace("one.toml", "one"), "E1002 network 'one' is not known."),
+        (
+            lambda text: text.replace('"iterations":4,', '"iterations":4,"layers":{"fd":"fp32"},', 1),
+            "E1108 layer 'fd': one",
+        ),
+        (lambda text: text.replace('{"note":"made up"}', "{}"), "E1304 run.jsonl:1: source: is empty."),
+        (lambda text: text.replace('"samples":8', '"samples":8,"samples":9'), "E1302 run.jsonl:1"),
+        (lambda text: text.replace('"batch":2', '"batch":NaN'), "E1301 run.jsonl:1"),
+        (lambda text: text.replace('"fprop":"dfx8"', '"fprop":["dfx8","dfx12"]'), "E1315 trace:"),
+        (lambda text: "\x1b]0;owned\x07" + text, "E1301 run.jsonl:1"),
+    ],
+)
+def test_traces_that_are_wrong(cli, here, change, start):
+    text = (here / "run.jsonl").read_text()
+    (here / "run.jsonl").write_text(change(text))
+    assert change(text) != text
+    found = cli("speedup", "run.jsonl", *SLOW, "-o", "a.txt")
+    assert found.refused(start), found
+    assert not (here / "a.txt").exists()
+
+
+@pytest.mark.parametrize("suffix", [None, "txt", "md", "tex", "csv", "json", "svg", "png"])
+def test_hostile_names_and_contents(cli, here, suffix):
+    evil = "\x1b[31m\x07\u202e$\\frac{"
+    trace = (here / "run.jsonl").read_text()
+    trace = (
+        trace.replace("one.toml", "bad.toml").replace("made up", "\\u001b]0;x\\u0007").replace('"epoch":2', '"epoch":3')
+    )
+    (here / f"{evil}.jsonl").write_text(trace)
+    (here / "bad.toml").write_text((here / "one.toml").read_text().replace("One layer", "\\u001b[2J$\\\\frac{"))
+    output = () if suffix is None else ("-o", f"a.{suffix}")
+    found = cli("speedup", f"{evil}.jsonl", *SLOW, *output)
+    assert found.code == 0
+    assert found.err.startswith("W1310 \\x1b[31m")
+    text = found.out + found.err
+    if suffix not in (None, "png"):
+        text += (here / f"a.{suffix}").read_text()
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+def test_hostile_names_in_errors(cli):
+    for option in ("--device", "--network", "--mapping", "--model", "--overhead", "--tile", "--baseline-epochs", "-o"):
+        found = cli("speedup", "run.jsonl", option, "\x1b[31m\u202e\n")
+        assert found.refused("E1"), found
+    assert cli("speedup", "\x1b[31m\n").refused("E1003 trace '\\x1b[31m\\n' is not known.")
+    assert cli("speedup", "\x1b[31m.jsonl").refused("E1201 \\x1b[31m.jsonl does not exist.")

@@ -1,0 +1,87 @@
+"""Mixed precision: FP16 GEMMs, tensors of 2 B, casts of weights and gradients; by hand on two layers."""
+
+import pytest
+
+from perfmodel.errors import Unsupported
+from perfmodel.formats import find_format
+from perfmodel.gemm import Gemm
+from perfmodel.networks import read_network
+from perfmodel.schemes import Overhead, training_step
+from perfmodel.schemes.formats import StepFormats
+from perfmodel.schemes.mixed import Mixed
+
+# conv: 3·2·3·3 + 3 = 57 parameters, 3x4x4 out; fc: 48·5 + 5 = 245 parameters.
+TINY = """
+title = "Two layers"
+source = "made up"
+input = [2, 4, 4]
+layers = [
+  { op = "conv", name = "conv", out = 3, kernel = 3, pad = 1 },
+  { op = "relu" },
+  { op = "linear", name = "fc", out = 5 },
+]
+"""
+
+
+def tiny_step(tmp_path, scheme=None, level="current"):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    formats = StepFormats.everywhere("fp16")
+    return training_step(read_network(path), 2, scheme or Mixed(), formats, "implicit", Overhead(level))
+
+
+def test_gemms_are_fp16_with_k_padded_to_eight(tmp_path):
+    gemms = [work for work in tiny_step(tmp_path) if isinstance(work.kernel, Gemm)]
+    assert {work.kernel.precision.name for work in gemms} == {"fp16"}
+    assert {work.kernel.precision.accumulator.name for work in gemms} == {"fp32"}
+    assert [(work.layer, work.pass_, work.kernel.k) for work in gemms] == [
+        ("conv", "fprop", 24), ("conv", "wgrad", 32), ("fc", "fprop", 48), ("fc", "dgrad", 8), ("fc", "wgrad", 8),
+    ]  # fmt: skip
+    assert not any(work.proxy for work in gemms)
+
+
+def test_casts_and_checks(tmp_path):
+    casts = [
+        (work.layer, work.pass_, work.kernel.bytes_read, work.kernel.bytes_written, work.count)
+        for work in tiny_step(tmp_path)
+        if work.kind == "cast"
+    ]
+    assert casts == [
+        ("conv", "fprop", 228, 114, 1),  # 57 weights: 4 B read, 2 B written
+        ("conv", "update", 228, 228, 1),  # 57 gradients unscaled and checked in FP32
+        ("fc", "fprop", 980, 490, 1),
+        ("fc", "update", 980, 980, 1),
+    ]
+
+
+def test_tensors_between_layers_are_two_bytes(tmp_path):
+    moved = {
+        (w.layer, w.pass_, w.kind): w.kernel.bytes for w in tiny_step(tmp_path) if w.kind in ("activation", "bias")
+    }
+    assert moved == {
+        ("conv", "wgrad", "bias"): 192,  # 96 gradients of 2 B
+        ("relu", "fprop", "activation"): 384,  # 96 in, 96 out
+        ("relu", "dgrad", "activation"): 576,  # 192 in, 96 out
+        ("fc", "wgrad", "bias"): 20,
+    }
+
+
+def test_the_update_stays_in_fp32(tmp_path):
+    assert sum(work.kernel.bytes for work in tiny_step(tmp_path) if work.kind == "update") == 6040  # 302 · 20 B
+
+
+def test_the_overhead_of_quantising_is_not_its_own(tmp_path):
+    assert tiny_step(tmp_path, level="ideal") == tiny_step(tmp_path, level="unfused")
+
+
+def test_variants(tmp_path):
+    works = tiny_step(tmp_path, Mixed("fp16", 4.0))
+    assert {work.kernel.precision.name for work in works if isinstance(work.kernel, Gemm)} == {"fp16+fp16"}
+    (relu,) = [work for work in works if work.kind == "activation" and work.pass_ == "fprop"]
+    assert relu.kernel.bytes == 768
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16", "dfx16"])
+def test_other_formats_are_refused(name):
+    with pytest.raises(Unsupported, match=rf"^E1104 scheme mixed: does not train in {name}\. It uses fp16\.$"):
+        Mixed().gemm(find_format(name), "wgrad")

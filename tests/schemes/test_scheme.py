@@ -1,0 +1,130 @@
+"""Schemes by name, the levels of what quantising costs, and the precisions of a breakdown."""
+
+import pytest
+
+from perfmodel.errors import InputError, UnknownName, Unsupported
+from perfmodel.formats import find_format
+from perfmodel.lowering import Delay
+from perfmodel.schemes import LEVELS, SCHEMES, Overhead, find_breakdown_scheme, find_overhead, find_scheme
+
+
+def test_what_there_is():
+    assert {name: scheme.formats for name, scheme in SCHEMES.items()} == {
+        "fp32": ("fp32",),
+        "mixed": ("fp16",),
+        "muppet": ("dfx8", "dfx12", "dfx14", "dfx16", "fp32"),
+    }
+    for name, scheme in SCHEMES.items():
+        assert find_scheme(name) is scheme
+        assert scheme.source
+        assert scheme.title
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mupet", r"^E1006 scheme 'mupet' is not known\. Did you mean muppet\?$"),
+        ("fp23", r"^E1006 scheme 'fp23' is not known\. Did you mean fp32\?$"),
+        ("", r"Known: fp32, mixed, muppet\.$"),
+        (None, "E1006 scheme None"),
+        ([], "E1006"),
+        ("\x1b[2J", r"E1006 scheme '\\x1b\[2J'"),
+    ],
+)
+def test_unknown_schemes(name, text):
+    with pytest.raises(UnknownName, match=text):
+        find_scheme(name)
+
+
+# Bytes for each element, and kernels.
+@pytest.mark.parametrize(
+    ("level", "per_element", "kernels"), [("ideal", 0, 0), ("delayed", 5, 1), ("current", 9, 2), ("unfused", 72, 14)]
+)
+def test_levels(level, per_element, kernels):
+    works = list(Overhead(level).quantise("layer", "dgrad", 1000))
+    assert sum(work.kernel.bytes * work.count for work in works) == pytest.approx(1000 * per_element)
+    assert sum(work.count for work in works) == kernels
+    for work in works:
+        assert (work.layer, work.pass_, work.kind) == ("layer", "dgrad", "quantise")
+        assert work.kernel.bytes_written * work.count == pytest.approx(1000)  # one byte out for each element
+    assert list(Overhead(level).whole_step()) == []
+    assert list(LEVELS) == ["ideal", "delayed", "current", "unfused"]
+
+
+def test_a_given_time_replaces_the_levels():
+    given = find_overhead("36")
+    assert list(given.quantise("layer", "fprop", 1000)) == []
+    (work,) = given.whole_step()
+    assert work.kernel == Delay(0.036, "given")
+    assert list(find_overhead("0").whole_step()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("36", 0.036), ("0", 0.0), ("1e3", 1.0), ("2.5", 0.0025), (".5", 0.0005), ("7.", 0.007)]
+)
+def test_milliseconds(text, seconds):
+    overhead = find_overhead(text)
+    assert overhead.seconds == pytest.approx(seconds)
+    assert overhead.basis == "given"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-1",
+        "nan",
+        "inf",
+        "1e400",
+        "1e308",
+        "1_0",
+        "１２",
+        "١٢",
+        " 5 ",
+        "5 ms",
+        "0x10",
+        "curent",
+        "\x1b[31m",
+        "Ideal",
+    ],
+)
+def test_what_is_no_overhead(text):
+    with pytest.raises(
+        InputError, match=r"^E1105 --overhead .* Choose ideal, delayed, current, unfused, table3"
+    ) as error:
+        find_overhead(text)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("precision", "scheme", "format_"),
+    [
+        ("fp32", "fp32", "fp32"),
+        ("fp16", "mixed", "fp16"),
+        ("int8", "muppet", "dfx8"),
+        ("dfx8", "muppet", "dfx8"),
+        ("dfx14", "muppet", "dfx14"),
+        ("tf32", "tf32", "tf32"),
+        ("fp16+fp16", "fp16+fp16", "fp16"),
+        ("fp8_e5m2", "fp8_e5m2", "fp8_e5m2"),
+    ],
+)
+def test_the_step_that_a_precision_stands_for(precision, scheme, format_):
+    found, name = find_breakdown_scheme(precision)
+    assert (found.name, name) == (scheme, format_)
+
+
+@pytest.mark.parametrize(("precision", "width"), [("fp64", 8), ("tf32", 4), ("bf16", 2), ("fp8_e4m3", 2), ("int4", 2)])
+def test_uniform_precision_converts_nothing(precision, width):
+    scheme, format_ = find_breakdown_scheme(precision)
+    assert scheme.activation_bytes(find_format(format_)) == width
+    assert scheme.gemm(find_format(format_), "fprop").precision.name == precision
+
+
+def test_precisions_that_stand_for_nothing():
+    with pytest.raises(UnknownName, match=r"E1004 .*Did you mean fp16\?"):
+        find_breakdown_scheme("fp17")
+    with pytest.raises(Unsupported, match="E1101 precision 'mxfp4'"):
+        find_breakdown_scheme("mxfp4")
+    with pytest.raises(Unsupported, match="E1101 precision 'dfx4'"):  # MuPPET does not train in it
+        find_breakdown_scheme("dfx4")
