@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perfmodel.errors import InputError, quote
+from perfmodel.errors import InputError, quote, unknown_name
 
 DATA = Path(__file__).parent / "data"
 LARGEST_BYTES = 4 * 2**20  # of a hand-written TOML file; more is a mistake or an attack
@@ -20,6 +20,19 @@ def bundled(folder: str, suffix: str = ".toml") -> dict[str, Path]:
     """The files of `perfmodel/data/<folder>` by name without suffix, sorted."""
     found = (DATA / folder).glob(f"*{suffix}")
     return dict(sorted((path.name.removesuffix(suffix), path) for path in found))
+
+
+def find_file(folder: str, what: str, name: str, code: str) -> Path:
+    """The file of a bundled name in `perfmodel/data/<folder>`, or a path that ends in `.toml`.
+
+    Raises `UnknownName` with this code, and the nearest names.
+    """
+    files = bundled(folder)
+    if name in files:
+        return files[name]
+    if str(name).endswith(".toml"):
+        return Path(name)
+    raise unknown_name(code, what, name, files)
 
 
 def read_bytes(path: Path, limit: int = LARGEST_BYTES) -> bytes:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from perfmodel.datafiles import Section, bundled, read_toml
-from perfmodel.errors import Unsupported, quote, unknown_name
+from perfmodel.datafiles import Section, bundled, find_file, read_toml
+from perfmodel.errors import Unsupported, quote
 from perfmodel.formats import FORMATS
 from perfmodel.gemm import Precision
 from perfmodel.units import GIGA, KIB, MEGA, TERA
@@ -88,12 +88,7 @@ def find_device(name: str) -> Device:
 
     Raises `UnknownName` (E1001) with the nearest names, `InputError` for a file that does not read.
     """
-    files = bundled("devices")
-    if name in files:
-        return read_device(files[name])
-    if str(name).endswith(".toml"):
-        return read_device(Path(name))
-    raise unknown_name("E1001", "device", name, files)
+    return read_device(find_file("devices", "device", name, "E1001"))
 
 
 def read_device(path: Path) -> Device:

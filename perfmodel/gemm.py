@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from perfmodel.errors import InputError, Unsupported, quote
-from perfmodel.formats import FORMATS, Format, find_format
+from perfmodel.formats import Format, find_format
 from perfmodel.units import round_up
 
 # What a GEMM accumulates in when nothing is said, and what it then writes.
@@ -32,8 +32,8 @@ class Precision:
         return self.operand.name if same else f"{self.operand.name}+{self.accumulator.name}"
 
 
-def find_precision(name: str, accumulate: str | None = None) -> Precision:
-    """The precision called `fp16`, or `fp16+fp16` with its accumulator named.
+def find_precision(name: str, accumulate: str | None = None, output: str | None = None) -> Precision:
+    """The precision called `fp16`, or `fp16+fp16` with its accumulator named; `output` where it is not the usual one.
 
     Raises `UnknownName` for a format that does not exist, `Unsupported` for one that no GEMM unit computes in.
 
@@ -48,8 +48,8 @@ def find_precision(name: str, accumulate: str | None = None) -> Precision:
             f"Choose one of {', '.join(ACCUMULATORS)}.",
         )  # fmt: skip
     accumulator = find_format(accumulate or after_plus or ACCUMULATORS[operand.name])
-    output = FORMATS[OUTPUTS.get(operand.name, operand.name)]
-    return Precision(operand, accumulator, output)
+    written = find_format(output or OUTPUTS.get(operand.name, operand.name))
+    return Precision(operand, accumulator, written)
 
 
 @dataclass(frozen=True, slots=True)

@@ -368,8 +368,8 @@ def test_only_pointwise_convolutions_need_no_copy(keys, copies):
         assert kinds == (["im2col", "gemm"] if copies else ["gemm"]) * 3
 
 
-# The matrix of ODD has 112 pixels and 2 groups of columns of 45. As an operand its k is padded: 45 to 48 in FP16 and INT8
-# forward; 112 pixels are a multiple of 8 and 16. col2im reads what the GEMM wrote: INT32 where it multiplied INT8.
+# The matrix of ODD has 112 pixels and 2 groups of columns of 45. As an operand its k is padded: 45 to 48 in FP16 and
+# INT8 forward; 112 pixels are a multiple of 8 and 16. col2im reads what the GEMM wrote: INT32 where it multiplied INT8.
 @pytest.mark.parametrize(
     ("precision", "size", "out_size", "column"), [(FP32, 4, 4, 45), (FP16, 2, 2, 48), (INT8, 1, 4, 48)]
 )

@@ -53,8 +53,8 @@ def _silence_stdout() -> None:
 
 def _take_error_form(arguments: list[str]) -> tuple[list[str], bool]:
     """The arguments without `--errors json`, which goes with every verb, and whether it was there."""
-    for i, pair in enumerate(zip(arguments, arguments[1:], strict=False)):
-        if pair == ("--errors", "json"):
+    for i in range(len(arguments) - 1):
+        if arguments[i : i + 2] == ["--errors", "json"]:
             return arguments[:i] + arguments[i + 2 :], True
     return arguments, False
 
@@ -91,6 +91,7 @@ def overview() -> str:
     return "\n".join((
         USAGE, "",
         "How long a low-precision training run takes on a GPU, where the time goes, and how much faster it "
-        "is.", "", *lines, "", "perfmodel VERB --help explains a verb; --version prints the version; --errors json, with any verb, prints errors as",
+        "is.", "", *lines, "", "perfmodel VERB --help explains a verb; --version prints the version; with any "
+        "verb, --errors json prints errors as",
         "JSON, one object a line.",
     ))  # fmt: skip

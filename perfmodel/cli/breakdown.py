@@ -18,16 +18,18 @@ def run(argv: list[str]) -> int:
     from perfmodel.networks import find_network
     from perfmodel.report.breakdown import breakdown_frame
 
-    network = find_network(arguments.network)
-    steps = {name: _price(network, name, arguments) for name in arguments.precision.split(",")}
-    frame = breakdown_frame(steps)
-    title = f"One training step of {network.title}, batch {arguments.batch}: {common.describe(arguments)}"
+    network, model = find_network(arguments.network), common.find_model(arguments)
+    steps = {name: _price(network, name, model, arguments) for name in arguments.precision.split(",")}
+    frame, notes = breakdown_frame(steps), _notes(steps, model.device, arguments)
+    title = f"One training step of {network.name}, batch {arguments.batch}"
     if suffix in common.figure_suffixes():
         from perfmodel.report.figures import breakdown_figure, write_figure
 
-        write_figure(breakdown_figure(frame, title, arguments.by), arguments.output)
+        note = f"Modelled, not measured: {common.describe(arguments)}. {' '.join(notes)}"
+        write_figure(breakdown_figure(frame, title, arguments.by, note), arguments.output)
     else:
-        common.emit([_table(frame, arguments, suffix, title, steps)], arguments.output)
+        title += f": {common.describe(arguments)}"
+        common.emit([_table(frame, arguments.by, suffix, title, notes)], arguments.output)
     return 0
 
 
@@ -35,10 +37,10 @@ def _parser() -> common.Parser:
     parser = common.parser("breakdown", DESCRIPTION)
     parser.add_argument("network", metavar="NETWORK", help="name of a bundled network, or a .toml file")
     parser.add_argument(
-        "--precision", default="fp32,fp16,int8", metavar="P,P…", help="precisions to compare (default fp32,fp16,int8)"
+        "--precision", default="fp32,fp16,int8", metavar="P,P,…", help="precisions to compare (default fp32,fp16,int8)"
     )
-    parser.add_argument("--by", default="layer", metavar="G", help="layer (default), pass or kind")
-    parser.add_argument("--batch", type=common.whole, default=256, metavar="B", help="images of one step (default 256)")
+    parser.add_argument("--by", default="layer", metavar="GROUP", help="layer (default), pass or kind")
+    parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     common.add_model_arguments(parser)
     common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
     common.add_output_argument(
@@ -63,26 +65,32 @@ def _check(arguments) -> str | None:
     return common.output_suffix(arguments.output, figures=True)
 
 
-def _price(network, precision: str, arguments):
+def _price(network, precision: str, model, arguments):
     from perfmodel.schemes import find_breakdown_scheme, find_overhead
     from perfmodel.schemes.formats import StepFormats
     from perfmodel.simulate import Setting, step_cost
 
     scheme, format_ = find_breakdown_scheme(precision)
-    setting = Setting(common.find_model(arguments), arguments.mapping, find_overhead(arguments.overhead))
+    setting = Setting(model, arguments.mapping, find_overhead(arguments.overhead))
     return step_cost(network, arguments.batch, scheme, StepFormats.everywhere(format_), setting)
 
 
-def _table(frame, arguments, suffix, title, steps):
+def _notes(steps, device, arguments) -> tuple[str, ...]:
+    """What each precision stands for, which units run it, what quantising costs, and where the numbers come from."""
     from perfmodel.cost.estimate import merge_bases
+    from perfmodel.report.units import units_note
+    from perfmodel.schemes import find_overhead, step_words
+
+    notes = [f"{'; '.join(f'{name}: {step_words(name)}' for name in steps)}.", units_note(device, steps.values())]
+    proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
+    notes += [f"Proxies: {', '.join(proxies)}."] if proxies else []
+    basis = merge_bases(*(step.total.basis for step in steps.values()))
+    return (*notes, f"Quantising: {find_overhead(arguments.overhead).words}. Basis: {basis}.")
+
+
+def _table(frame, by: str, suffix: str | None, title: str, notes: tuple[str, ...]):
     from perfmodel.report.breakdown import breakdown_table
     from perfmodel.report.table import Table
 
-    if suffix in common.RAW_SUFFIXES:
-        return Table(title, frame)
-    proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
-    basis = merge_bases(*(step.total.basis for step in steps.values()))
-    notes = [f"Basis: {basis}; conversions {arguments.overhead}."]
-    if proxies:
-        notes.append(f"Proxies: {', '.join(proxies)}.")
-    return breakdown_table(frame, arguments.by, title, tuple(notes))
+    raw = suffix in common.RAW_SUFFIXES
+    return Table(title, frame, notes=notes) if raw else breakdown_table(frame, by, title, notes)

@@ -43,7 +43,7 @@ def add_model_arguments(to: argparse.ArgumentParser) -> None:
     add_device_argument(to)
     to.add_argument(
         "--mapping", default="implicit", metavar="M",
-        help="convolutions as GEMMs: implicit (default), im2col, im2col-per-image",
+        help="convolutions as GEMMs: implicit (default); im2col or im2col-per-image, whose copies are charged",
     )  # fmt: skip
     add_cost_model_arguments(to)
 
@@ -51,10 +51,15 @@ def add_model_arguments(to: argparse.ArgumentParser) -> None:
 def add_cost_model_arguments(to: argparse.ArgumentParser) -> None:
     """`--model`, `--tile`, `--no-split-k`."""
     to.add_argument(
-        "--model", default="tiles", metavar="MODEL", help="tiles (analytical, default) or roofline (a lower bound)"
+        "--model",
+        default="tiles",
+        metavar="MODEL",
+        help="tiles (analytical, default) or roofline (peak and bandwidth alone)",
     )
-    to.add_argument("--tile", default="best", metavar="MxN", help="one threadblock tile instead of the best of the set")
-    to.add_argument("--no-split-k", action="store_true", help="never split a GEMM's k")
+    to.add_argument("--tile", default="best", metavar="MxN",
+        help="this CUTLASS threadblock tile for every GEMM, 128x64 for example, instead of the fastest of the set",
+    )  # fmt: skip
+    to.add_argument("--no-split-k", action="store_true", help="never split a GEMM's k over several CTAs")
 
 
 def whole(text: str) -> int:
@@ -67,14 +72,14 @@ def whole(text: str) -> int:
 def add_overhead_argument(to: argparse.ArgumentParser, levels: str = LEVELS_AND_TABLE3) -> None:
     """`--overhead`."""
     to.add_argument(
-        "--overhead", default="current", metavar="O",
+        "--overhead", default="current", metavar="LEVEL",
         help=f"what quantising costs: {levels}, or milliseconds per iteration",
     )  # fmt: skip
 
 
 def add_output_argument(to: argparse.ArgumentParser, what: str) -> None:
     """`-o`."""
-    to.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE instead: {what}, by its suffix")
+    to.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE, in the format of its suffix: {what}")
 
 
 def find_model(arguments: argparse.Namespace):
@@ -115,12 +120,16 @@ def warn(problem: Problem) -> None:
     print(problem, file=sys.stderr)
 
 
+IN_A_TRACE = ("E1002", "E1006", "E1104", "E1108", "E1315")  # network, scheme, format, layer, unknown precision
+
+
 def located(name: str, call):
-    """What `call` returns; its errors say in which input they lie."""
+    """What `call` returns; an error that lies in what a trace says is told with the trace's name."""
     try:
         return call()
     except PerfModelError as error:
-        raise type(error)(replace(problem, place=f"{name}: {problem.place}") for problem in error.problems) from None
+        problems = (replace(p, place=f"{name}: {p.place}") if p.code in IN_A_TRACE else p for p in error.problems)
+        raise type(error)(problems) from None
 
 
 def gather(call, items):

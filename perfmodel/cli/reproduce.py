@@ -34,6 +34,7 @@ def _tables(arguments, suffix: str | None):
     from perfmodel.devices import find_device
     from perfmodel.networks import find_network
     from perfmodel.report import table3 as tables
+    from perfmodel.report import table3_details as details
     from perfmodel.report.table import Table
     from perfmodel.reproduce.modes import reproduce
     from perfmodel.reproduce.published import table3
@@ -44,19 +45,19 @@ def _tables(arguments, suffix: str | None):
     if suffix == ".csv":
         yield Table("Table 3", tables.cells_frame(reproduction))
         return
-    yield tables.summary_table(reproduction)
-    yield from tables.cells_tables(reproduction)
-    yield tables.schedules_table(reproduction)
-    yield tables.decomposition_table()
-    yield tables.method_table(reproduction, device)
     if arguments.search:
         from perfmodel.reproduce.explanation import search
 
-        yield tables.search_table(search(networks, device))
+        yield details.search_table(search(networks, device))
+    yield details.method_table(reproduction, device)
+    yield details.schedules_table(reproduction)
+    yield details.decomposition_table(reproduction)
+    yield from tables.cells_tables(reproduction)
+    yield tables.summary_table(reproduction)
 
 
 def _overhead(text: str):
-    from perfmodel.reproduce.modes import PUBLISHED_OVERHEAD
+    from perfmodel.reproduce.overhead import PUBLISHED_OVERHEAD
     from perfmodel.schemes import find_overhead
 
     return text if text == PUBLISHED_OVERHEAD else find_overhead(text)

@@ -20,12 +20,15 @@ def run(argv: list[str]) -> int:
     traces = common.gather(find_trace, arguments.traces)
     names = [_name(name) for name in arguments.traces]
     _warn_of_gaps(arguments.traces, traces, arguments.strict)
-    comparisons = _compare(arguments, traces)
+    model = common.find_model(arguments)
+    comparisons = _compare(arguments, traces, model)
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
+    if arguments.network:
+        setting += f", network {arguments.network}"
     if suffix in common.figure_suffixes():
-        _draw(names[0], comparisons[0], setting, arguments.output)
+        _draw(names[0], comparisons[0], f"Modelled, not measured: {setting}.", arguments.output)
     else:
-        common.emit([_table(names, comparisons, setting, suffix)], arguments.output)
+        common.emit([_table(names, comparisons, model.device, setting, suffix)], arguments.output)
     return 0
 
 
@@ -61,44 +64,48 @@ def _check(arguments) -> str | None:
     return suffix
 
 
-def _compare(arguments, traces):
-    """Every trace beside its baselines; an error says of which trace."""
-    model = common.find_model(arguments)
+def _compare(arguments, traces, model):
+    """Every trace beside its baselines; an error that lies in a trace says in which."""
+    from perfmodel.networks import find_network
+
+    network = find_network(arguments.network) if arguments.network else None
     pairs = list(zip(arguments.traces, traces, strict=True))
-    return common.gather(lambda pair: common.located(pair[0], lambda: _price(pair[1], arguments, model)), pairs)
+    return common.gather(
+        lambda pair: common.located(pair[0], lambda: _price(pair[1], network, arguments, model)), pairs
+    )
 
 
-def _price(trace, arguments, model):
+def _price(trace, network, arguments, model):
     from perfmodel.networks import find_network
     from perfmodel.simulate import Setting, compare
 
-    network = find_network(arguments.network or trace.network)
+    network = network or find_network(trace.network)
     setting = Setting(model, arguments.mapping, _overhead(arguments.overhead, network, trace))
     return compare(trace, network, setting, arguments.baseline_epochs)
 
 
 def _overhead(text: str, network, trace):
     """The overhead of one trace: `table3` depends on the network and on how many epochs are quantised."""
-    from perfmodel.reproduce.modes import PUBLISHED_OVERHEAD, published_overhead
+    from perfmodel.reproduce.overhead import PUBLISHED_OVERHEAD, published_overhead
     from perfmodel.schemes import find_overhead
 
     return published_overhead(network.name, trace) if text == PUBLISHED_OVERHEAD else find_overhead(text)
 
 
-def _table(names, comparisons, setting: str, suffix: str | None):
+def _table(names, comparisons, device, setting: str, suffix: str | None):
     from perfmodel.report.speedup import speedup_frame, speedup_notes, speedup_table
     from perfmodel.report.table import Table
 
     frame, title = speedup_frame(names, comparisons), f"Training time and speedup: {setting}"
-    raw = suffix in common.RAW_SUFFIXES
-    return Table(title, frame, notes=speedup_notes(frame)) if raw else speedup_table(frame, title)
+    notes = speedup_notes(comparisons, device)
+    return Table(title, frame, notes=notes) if suffix in common.RAW_SUFFIXES else speedup_table(frame, title, notes)
 
 
-def _draw(name: str, comparison, title: str, output: str) -> None:
+def _draw(name: str, comparison, note: str, output: str) -> None:
     from perfmodel.report.figures import timeline_figure, write_figure
     from perfmodel.report.speedup import timeline_frame
 
-    write_figure(timeline_figure(timeline_frame(comparison), f"{name}: {comparison.network.title}", title), output)
+    write_figure(timeline_figure(timeline_frame(comparison), f"{name}: {comparison.network.title}", note), output)
 
 
 def _name(trace: str) -> str:

@@ -1,4 +1,4 @@
-"""The roofline: what a kernel cannot be faster than."""
+"""The roofline: what a kernel could reach at the peak rate and bandwidth of the device file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compulsory_bytes(gemms: Gemms):
 
 @dataclass(frozen=True, slots=True)
 class Roofline:
-    """A lower bound at the device's sustained clock and full DRAM bandwidth."""
+    """Peak arithmetic at the sustained clock and full DRAM bandwidth: no GEMM at that clock is faster."""
 
     device: Device
 

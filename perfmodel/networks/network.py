@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
-from perfmodel.datafiles import DATA, Section, bundled, read_toml
-from perfmodel.errors import quote, unknown_name
+from perfmodel.datafiles import DATA, Section, bundled, find_file, read_toml
+from perfmodel.errors import quote
 from perfmodel.networks.layers import POOLS, Conv2d, Layer, Linear, MemoryBound, Pair, Shape, elements
 from perfmodel.networks.rows import Row, Unfolder, known
 from perfmodel.units import ceil_div
@@ -90,12 +90,7 @@ def find_network(name: str) -> Network:
 
     Raises `UnknownName` (E1002) with the nearest names, `InputError` for a file that does not read.
     """
-    files = bundled("networks")
-    if name in files:
-        return read_network(files[name])
-    if str(name).endswith(".toml"):
-        return read_network(Path(name))
-    raise unknown_name("E1002", "network", name, files)
+    return read_network(find_file("networks", "network", name, "E1002"))
 
 
 def read_network(path: Path) -> Network:

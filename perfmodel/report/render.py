@@ -13,6 +13,7 @@ import io
 import json
 import math
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from perfmodel.report.table import INVISIBLE, Table, visible
 
 GAP = "  "  # between the columns of a text table
 NO_ROWS = "(no rows)"
+NOTE_WIDTH = 120  # characters of a line of notes in a text table
 
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # spreadsheets read the full-width forms, too
@@ -73,7 +75,8 @@ def to_text(table: Table) -> str:
     header = [visible(text) for text in table.shown().values()]
     widths = [max(map(width, column)) for column in zip(header, *rows, strict=True)]
     lines = [_aligned(row, widths, numeric) for row in (header, ["-" * n for n in widths], *rows)]
-    return _joined([visible(table.title)], lines + [NO_ROWS] * (not rows), map(visible, table.notes))
+    notes = (line for note in table.notes for line in textwrap.wrap(visible(note), NOTE_WIDTH, break_on_hyphens=False))
+    return _joined([visible(table.title)], lines + [NO_ROWS] * (not rows), notes)
 
 
 def to_markdown(table: Table) -> str:

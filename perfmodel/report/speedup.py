@@ -7,8 +7,10 @@ from math import nan
 
 import pandas as pd
 
+from perfmodel.devices import Device
 from perfmodel.report.table import Table
 from perfmodel.report.text import duration, percent, ratio, span
+from perfmodel.report.units import units_note
 from perfmodel.simulate import Comparison, RunCost
 
 HEADERS = {
@@ -17,16 +19,14 @@ HEADERS = {
 }  # fmt: skip
 SPANS = (
     ("time", "time_low_s", "time_high_s", duration),
-    ("speedup", "speedup_low", "speedup_high", ratio),
-    ("same_epochs", "equal_epoch_speedup_low", "equal_epoch_speedup_high", ratio),
+    ("speedup", "speedup_high", "speedup_low", ratio),  # the greater speedup belongs to the lesser time
+    ("same_epochs", "equal_epoch_speedup_high", "equal_epoch_speedup_low", ratio),
     ("overhead", "overhead_share_low", "overhead_share_high", percent),
 )
 NOTES = (
-    "speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule "
-    "give, and what "
-    "training fewer epochs than the FP32 baseline gives.",
+    "speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule give, and "
+    "what training fewer epochs than the FP32 baseline gives. A range spans what the trace leaves open.",
     "conversions: share of the time that quantise and cast kernels take; the theoretical limit has none.",
-    "A range spans the schedules that the trace may stand for.",
 )
 
 
@@ -41,18 +41,20 @@ def speedup_frame(names: Sequence[str], comparisons: Sequence[Comparison]) -> pd
     return pd.DataFrame([row for name, comparison in pairs for row in _rows(name, comparison)])
 
 
-def speedup_table(frame: pd.DataFrame, title: str) -> Table:
+def speedup_table(frame: pd.DataFrame, title: str, notes: tuple[str, ...]) -> Table:
     """The frame as people read it: ranges in one column."""
     shown = frame[["trace", "training", "epochs", "epoch_factor", "basis"]].copy()
-    for column, low, high, show in SPANS:
-        shown[column] = [span(show, a, b) for a, b in zip(frame[low], frame[high], strict=True)]
-    return Table(title, shown, {"epoch_factor": ratio}, HEADERS, speedup_notes(frame))
+    for column, first, last, show in SPANS:
+        shown[column] = [span(show, a, b) for a, b in zip(frame[first], frame[last], strict=True)]
+    return Table(title, shown, {"epoch_factor": ratio}, HEADERS, notes)
 
 
-def speedup_notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    """What the columns mean, and what stands for something else."""
-    proxies = list(dict.fromkeys(proxy for text in frame["proxies"] for proxy in text.split("; ") if proxy))
-    return (*NOTES, f"Proxies: {', '.join(proxies)}.") if proxies else NOTES
+def speedup_notes(comparisons: Sequence[Comparison], device: Device) -> tuple[str, ...]:
+    """What the columns mean, which units run the GEMMs, and what stands for something else."""
+    runs = [run for c in comparisons for run in (c.fp32, c.mixed, *c.runs)]
+    proxies = list(dict.fromkeys(proxy for run in runs for proxy in run.proxies))
+    units = units_note(device, (step for run in runs for step in run.steps.values()))
+    return (*NOTES, units, *([f"Proxies: {', '.join(proxies)}."] if proxies else []))
 
 
 def _rows(name: str, comparison: Comparison) -> Iterator[dict]:

@@ -29,7 +29,7 @@ ROW_LIMIT = 240  # rows that a picture can hold
 PANEL_IN, WIDE_PANEL_IN, LEGEND_IN = 2.8, 4.5, 1.6  # widths [inch]
 
 
-def breakdown_figure(frame: pd.DataFrame, title: str, by: str = "layer") -> Figure:
+def breakdown_figure(frame: pd.DataFrame, title: str, by: str = "layer", note: str = "") -> Figure:
     """Where the time of one training step goes.
 
     `frame` has the columns precision, layer, pass, kind and time_s, with the layers in network order. `by="layer"`
@@ -46,7 +46,9 @@ def breakdown_figure(frame: pd.DataFrame, title: str, by: str = "layer") -> Figu
     if by not in ("layer", *ORDER):
         raise ValueError(f"by must be layer, pass or kind: {by!r}")
     with style.styled():
-        return style.settle(_layer_figure(frame, title) if by == "layer" else _grouped_figure(frame, title, by))
+        return style.settle(
+            _layer_figure(frame, title, note) if by == "layer" else _grouped_figure(frame, title, by, note)
+        )
 
 
 # ---- the time of one step: panels and legend -------------------------------------------------------------------------
@@ -101,7 +103,7 @@ def _decimals(value: float) -> int:
 # ---- by layer --------------------------------------------------------------------------------------------------------
 
 
-def _layer_figure(frame: pd.DataFrame, title: str) -> Figure:
+def _layer_figure(frame: pd.DataFrame, title: str, note: str) -> Figure:
     rows, subtitle = _rows(frame)
     parts = ("GEMM " + frame["pass"]).where(frame["kind"] == "gemm", frame["kind"])
     frame = frame.assign(row=frame["layer"].map(rows), part=parts)
@@ -113,7 +115,7 @@ def _layer_figure(frame: pd.DataFrame, title: str) -> Figure:
     labels = [drawable(name) for name in names]
     size = style.TICK if len(names) <= MOST_ROWS else style.SMALL
     width = text_inches(max(labels, key=len), size) + PANEL_IN * len(totals) + LEGEND_IN
-    figure = page(title, subtitle, "", width, 0.9 + max(0.21 * len(busy), _row_inches(len(names)) * len(names)))
+    figure = page(title, subtitle, note, width, 0.9 + max(0.21 * len(busy), _row_inches(len(names)) * len(names)))
     panels, legend = _panels(figure, len(totals), PANEL_IN)
     for axes, (precision, total) in zip(panels, totals.items(), strict=True):
         _stack(axes, times.reindex(index=[(precision, name) for name in names], columns=busy, fill_value=0.0))
@@ -182,7 +184,7 @@ def _longest(frame: pd.DataFrame, rows: dict[str, str]) -> tuple[dict[str, str],
 # ---- by pass or kind -------------------------------------------------------------------------------------------------
 
 
-def _grouped_figure(frame: pd.DataFrame, title: str, by: str) -> Figure:
+def _grouped_figure(frame: pd.DataFrame, title: str, by: str, note: str) -> Figure:
     times = frame.groupby(["precision", by], sort=False)["time_s"].sum() * 1e3
     names = _ranked(frame.loc[frame["time_s"] > 0, by], ORDER[by])
     colors = precision_colors(frame["precision"])
@@ -190,7 +192,7 @@ def _grouped_figure(frame: pd.DataFrame, title: str, by: str) -> Figure:
 
     width = text_inches(max(labels, key=len, default=""), style.TICK) + WIDE_PANEL_IN + LEGEND_IN
     height = max(0.25 * (len(colors) + 1), (0.1 + 0.16 * len(colors)) * len(names))
-    figure = page(title, "", "", width, height + 0.6)
+    figure = page(title, "", note, width, height + 0.6)
     (axes,), legend = _panels(figure, 1, WIDE_PANEL_IN)
     handles = []
     for place, (precision, color) in enumerate(colors.items()):

@@ -10,13 +10,13 @@ HOUR, MINUTE = 3600.0, 60.0
 
 
 def duration(seconds: float) -> str:
-    """h:mm from an hour on, as Table 3 prints it; below, minutes or seconds with their unit.
+    """Hours:minutes from an hour on, as Table 3 has them; below, minutes or seconds. Always with the unit.
 
     >>> duration(108780), duration(398.4), duration(12.34)
-    ('30:13', '6 min 38 s', '12.3 s')
+    ('30:13 h', '6 min 38 s', '12.3 s')
     """
     if seconds >= HOUR - 30:
-        return hours_minutes(seconds)
+        return f"{hours_minutes(seconds)} h"
     if seconds >= MINUTE:
         whole = round(seconds)
         return f"{whole // 60} min {whole % 60:02d} s"

@@ -9,8 +9,10 @@ numbers and many variants: this shows that the numbers can be understood, not th
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from operator import attrgetter
 
 from perfmodel.cost.tiles import Tiles
 from perfmodel.cost.tileset import tiles_for
@@ -24,10 +26,10 @@ from perfmodel.schemes.formats import StepFormats
 from perfmodel.schemes.fp32 import Fp32
 from perfmodel.schemes.mixed import Mixed
 from perfmodel.schemes.muppet import Muppet
-from perfmodel.simulate import IDEAL, Setting, step_cost
+from perfmodel.simulate import IDEAL, Setting, StepCost, step_cost
 
-ACCUMULATORS = ("fp32", "fp16")
-STORED_BYTES = (2.0, 4.0)  # activations of mixed precision: stored in FP16, or left in FP32
+CHOICES = ("fp32", "fp16")  # of mixed precision: what its GEMMs sum in, and what its activations are stored in
+EARLIER = 864  # variants of an earlier search with the same formulas, of which the explanation was the best
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,14 @@ class Variant:
     low_tile: str = "128x256"  # of FP16 and INT8
     split_k: bool = False
     accumulate: str = "fp16"
-    stored_bytes: float = 2.0
+    stored: str = "fp16"
 
     def label(self) -> str:
         """In words."""
         split = "split-K" if self.split_k else "no split-K"
         return (
-            f"{self.mapping}, FP32 tile {self.fp32_tile}, FP16 tile {self.low_tile} ({self.accumulate.upper()} "
-            f"accumulation), {split}, FP16 activations in {self.stored_bytes:.0f} B"
+            f"{self.mapping}, {split}, tile {self.fp32_tile} in FP32; {self.low_tile} in FP16, sums in "
+            f"{self.accumulate.upper()}, activations in {self.stored.upper()}"
         )
 
 
@@ -55,38 +57,53 @@ GOOD_KERNELS = Variant(fp32_tile="best", low_tile="best", split_k=True, accumula
 
 
 @dataclass(frozen=True, slots=True)
-class StepTimes:
-    """Seconds of one iteration at each precision, MuPPET's without conversions; and the trained parameters."""
+class Baselines:
+    """Seconds of one iteration of FP32 and of mixed precision, and the trained parameters."""
 
     fp32: float
     mixed: float
-    fp16: float  # a MuPPET step on FP16 units
-    int8: float
     parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepTimes(Baselines):
+    """With them, one iteration of MuPPET at 16 and at 8 bits without conversions, and the conversions of one [s]."""
+
+    fp16: float
+    int8: float
+    overhead: float
+
+    @property
+    def rho(self) -> float:
+        """8-bit over 16-bit time."""
+        return self.int8 / self.fp16
 
 
 def step_times(network: Network, variant: Variant, device: Device, batch: int, overhead: Overhead = IDEAL) -> StepTimes:
     """Price one iteration of a network under a variant; `overhead` is what quantising costs in MuPPET's steps."""
     muppet = Muppet(variant.accumulate)
-    steps = {
-        "fp32": _seconds(network, variant, device, batch, Fp32(), "fp32", IDEAL),
-        "mixed": mixed_seconds(network, variant, device, batch),
-        "fp16": _seconds(network, variant, device, batch, muppet, "dfx16", overhead),
-        "int8": _seconds(network, variant, device, batch, muppet, "dfx8", overhead),
-    }
-    return StepTimes(**steps, parameters=network.parameters)
+    fp16, int8 = (_step(network, variant, device, batch, muppet, name, overhead) for name in ("dfx16", "dfx8"))
+    return StepTimes(
+        fp32_seconds(network, variant, device, batch), mixed_seconds(network, variant, device, batch),
+        network.parameters, fp16.total.seconds - fp16.overhead_s, int8.total.seconds - int8.overhead_s, fp16.overhead_s,
+    )  # fmt: skip
+
+
+def fp32_seconds(network: Network, variant: Variant, device: Device, batch: int) -> float:
+    """One iteration of FP32 under a variant [s]."""
+    return _step(network, variant, device, batch, Fp32(), "fp32", IDEAL).total.seconds
 
 
 def mixed_seconds(network: Network, variant: Variant, device: Device, batch: int) -> float:
     """One iteration of mixed precision under a variant [s]."""
-    scheme = Mixed(variant.accumulate, variant.stored_bytes)
-    return _seconds(network, variant, device, batch, scheme, "fp16", IDEAL)
+    scheme = Mixed(variant.accumulate, variant.stored)
+    return _step(network, variant, device, batch, scheme, "fp16", IDEAL).total.seconds
 
 
-def _seconds(network, variant: Variant, device, batch, scheme: Scheme, format_: str, overhead: Overhead) -> float:
+def _step(network, variant: Variant, device, batch, scheme: Scheme, format_: str, overhead: Overhead) -> StepCost:
     tile = variant.fp32_tile if format_ == "fp32" else variant.low_tile
     setting = Setting(Tiles(device, tile, variant.split_k), variant.mapping, overhead)
-    return step_cost(network, batch, scheme, StepFormats.everywhere(format_), setting).total.seconds
+    return step_cost(network, batch, scheme, StepFormats.everywhere(format_), setting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +121,7 @@ class Cell:
         return (self.modelled + per_parameter * self.parameters) / self.published - 1
 
 
-def six_cells(times: dict[str, StepTimes]) -> list[Cell]:
+def six_cells(times: Mapping[str, Baselines]) -> list[Cell]:
     """The FP32 and mixed-precision cells of the three networks; the constant is mixed precision's alone."""
     table = table3()
     cells = []
@@ -132,41 +149,44 @@ def fit_constant(cells: list[Cell]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A variant of the search with its mean error, without a constant and with the best one."""
+    """A variant of the search: its mean error and rank, without a constant and with the best one."""
 
     variant: Variant
     error: float
     constant: float  # seconds for each parameter and iteration of mixed precision
     error_with_constant: float
+    rank: int = 0
+    rank_with_constant: int = 0
 
 
 def search(networks: dict[str, Network], device: Device) -> list[Tried]:
     """Every variant, least mean error without a constant first; all networks share mapping, tiles and split rule."""
-    batch, rows = table3().batch, table3().rows
-    tried = []
+    tried = list(_try_all([networks[row.network] for row in table3().rows], device))
+    for key, rank in (("error_with_constant", "rank_with_constant"), ("error", "rank")):
+        tried.sort(key=attrgetter(key))
+        tried = [replace(one, **{rank: place}) for place, one in enumerate(tried, 1)]
+    return tried
+
+
+def _try_all(networks: list[Network], device: Device) -> Iterator[Tried]:
+    batch = table3().batch
     for mapping, split_k in product(MAPPINGS, (False, True)):
         base = Variant(mapping, split_k=split_k)
-        fp32 = {
-            tile: [
-                _seconds(networks[r.network], replace(base, fp32_tile=tile), device, batch, Fp32(), "fp32", IDEAL)
-                for r in rows
-            ]
+        singles = {
+            tile: [fp32_seconds(network, replace(base, fp32_tile=tile), device, batch) for network in networks]
             for tile in _tile_names("fp32", device)
         }
-        for low, accumulate, stored in product(_tile_names("fp16", device), ACCUMULATORS, STORED_BYTES):
-            half = replace(base, low_tile=low, accumulate=accumulate, stored_bytes=stored)
-            mixed = [mixed_seconds(networks[r.network], half, device, batch) for r in rows]
-            for tile, single in fp32.items():
-                tried.append(_judge(replace(half, fp32_tile=tile), single, mixed, networks))
-    return sorted(tried, key=lambda t: t.error)
+        for low, accumulate, stored in product(_tile_names("fp16", device), CHOICES, CHOICES):
+            half = replace(base, low_tile=low, accumulate=accumulate, stored=stored)
+            mixed = [mixed_seconds(network, half, device, batch) for network in networks]
+            for tile, fp32 in singles.items():
+                pairs = zip(networks, fp32, mixed, strict=True)
+                yield _judge(
+                    replace(half, fp32_tile=tile), {n.name: Baselines(f, m, n.parameters) for n, f, m in pairs}
+                )
 
 
-def _judge(variant: Variant, fp32: list[float], mixed: list[float], networks: dict[str, Network]) -> Tried:
-    names = [row.network for row in table3().rows]
-    times = {
-        name: StepTimes(single, half, half, half, networks[name].parameters)
-        for name, single, half in zip(names, fp32, mixed, strict=True)
-    }
+def _judge(variant: Variant, times: Mapping[str, Baselines]) -> Tried:
     cells = six_cells(times)
     constant = fit_constant(cells)
     return Tried(variant, mean_error(cells), constant, mean_error(cells, constant))
@@ -179,4 +199,4 @@ def _tile_names(precision: str, device: Device) -> list[str]:
 def count_variants(device: Device) -> int:
     """How many variants `search` tries."""
     tiles = len(_tile_names("fp32", device)) * len(_tile_names("fp16", device))
-    return len(MAPPINGS) * 2 * tiles * len(ACCUMULATORS) * len(STORED_BYTES)
+    return len(MAPPINGS) * 2 * tiles * len(CHOICES) ** 2

@@ -15,16 +15,16 @@ COLUMN_TITLES = {"fp32": "FP32", "mixed": "Mixed Prec.", "muppet": "MuPPET", "li
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the schedule behind a row: epochs before FP32 (None: unknown), possible FP32 epochs, why."""
+    """What is known of the schedule behind a row: possible epochs before FP32 (none: unknown) and in FP32, and why."""
 
-    quantised: int | None
+    quantised: tuple[int, ...]
     fp32: tuple[int, ...]
     source: str
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One network's four cells [s], and what is known of its schedule."""
+    """One network's four cells [s], the speedups as printed, the baseline's epochs, and what its schedule may be."""
 
     network: str
     title: str
@@ -32,7 +32,13 @@ class Row:
     mixed: float
     muppet: float
     limit: float
+    printed: dict[str, str]
+    baseline_epochs: int
     known: Known
+
+    def epoch(self, column: str) -> float:
+        """Seconds of one epoch of a baseline column, `fp32` or `mixed`."""
+        return getattr(self, column) / self.baseline_epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +67,21 @@ def table3() -> Table3:
     """The published table."""
     top = read_toml(DATA / "published" / "table3.toml")
     known = {name: _known(Section(v, top.place, name)) for name, v in top.take("schedules", dict).items()}
-    rows = tuple(_row(section, known) for section in top.tables("rows"))
-    sizes = (top.whole(key) for key in ("samples", "batch", "baseline_epochs"))
-    return Table3(top.text("source"), top.text("device"), *sizes, rows)
+    samples, batch, epochs = (top.whole(key) for key in ("samples", "batch", "baseline_epochs"))
+    rows = tuple(_row(section, epochs, known) for section in top.tables("rows"))
+    return Table3(top.text("source"), top.text("device"), samples, batch, epochs, rows)
 
 
-def _row(section: Section, known: dict[str, Known]) -> Row:
+def _row(section: Section, epochs: int, known: dict[str, Known]) -> Row:
     name = section.text("network")
     cells = (_seconds(section.text(column)) for column in COLUMNS)
-    return Row(name, section.text("title"), *cells, known[name])
+    printed = dict(zip(COLUMNS, section.take("speedups", list), strict=True))
+    return Row(name, section.text("title"), *cells, printed, epochs, known[name])
 
 
 def _known(section: Section) -> Known:
-    return Known(section.whole("quantised", None), tuple(section.take("fp32", list)), section.text("source"))
+    lists = (tuple(section.take(key, list)) for key in ("quantised", "fp32"))
+    return Known(*lists, section.text("source"))
 
 
 def _seconds(text: str) -> float:

@@ -13,7 +13,7 @@ baseline's 150.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from perfmodel.reproduce.published import Row
@@ -52,35 +52,41 @@ def solve_n8(quantised: float, t16: float, rest: float, rho: float) -> float:
     return (quantised * t16 - rest) / (t16 * (1 - rho))
 
 
-def quantised_rest(row: Row, n32: int, epochs: int = 150) -> float:
+def quantised_rest(row: Row, n32: int) -> float:
     """R: what the limit leaves for the quantised epochs [s]."""
-    return row.limit - n32 * row.fp32 / epochs
+    return row.limit - n32 * row.epoch("fp32")
 
 
-def least_quantised(row: Row, n32: int, epochs: int = 150) -> float:
+def least_quantised(row: Row, n32: int) -> float:
     """N if 8 bits gained nothing (ρ = 1): no schedule has fewer quantised epochs."""
-    return quantised_rest(row, n32, epochs) / (row.mixed / epochs)
+    return quantised_rest(row, n32) / row.epoch("mixed")
 
 
-def solutions(row: Row, n32: int, rho: float, epochs: int = 150) -> list[Schedule]:
+def solutions(row: Row, n32: int, rho: float) -> list[Schedule]:
     """The schedules that reproduce the published limit at this ρ and obey the rule, fewest epochs first."""
-    t16, rest = row.mixed / epochs, quantised_rest(row, n32, epochs)
+    t16, rest = row.epoch("mixed"), quantised_rest(row, n32)
     found = []
-    for quantised in range(FEWEST_8 + FEWEST_16, epochs - n32 + 1, RESOLUTION):
+    for quantised in range(FEWEST_8 + FEWEST_16, row.baseline_epochs - n32 + 1, RESOLUTION):
         n8 = solve_n8(quantised, t16, rest, rho)
         if n8 >= FEWEST_8 and quantised - n8 >= FEWEST_16:
             found.append(Schedule(n8, quantised - n8, n32))
     return found
 
 
-def region(row: Row, epochs: int = 150) -> Iterator[Schedule]:
+def region(row: Row) -> Iterator[Schedule]:
     """Every schedule of whole epochs that the rule and what is known of the row's run allow."""
     for n32 in row.known.fp32:
-        most = epochs - n32
-        totals = [row.known.quantised] if row.known.quantised else range(FEWEST_8 + FEWEST_16, most + 1, RESOLUTION)
+        most = row.baseline_epochs - n32
+        totals = row.known.quantised or range(FEWEST_8 + FEWEST_16, most + 1, RESOLUTION)
         for quantised in totals:
             for n8 in range(FEWEST_8, quantised - FEWEST_16 + 1, RESOLUTION):
                 yield Schedule(n8, quantised - n8, n32)
+
+
+def reachable(row: Row, n32: int, rhos: Iterable[float]) -> list[Schedule]:
+    """The schedules that reproduce the limit at any of these ρ, fewest quantised epochs first."""
+    found = (schedule for rho in rhos for schedule in solutions(row, n32, rho))
+    return sorted(found, key=lambda schedule: schedule.quantised)
 
 
 def implied_overhead(row: Row, quantised: float) -> float:
@@ -93,11 +99,11 @@ def implied_overhead(row: Row, quantised: float) -> float:
     return (row.muppet - row.limit) / quantised
 
 
-def break_even_quantised(row: Row, n32: int, epochs: int = 150) -> float:
+def break_even_quantised(row: Row, n32: int) -> float:
     """N above which a MuPPET epoch is faster than an FP32 epoch: (MuPPET − n32·F/150) / (F/150).
 
     >>> from perfmodel.reproduce.published import table3
     >>> round(break_even_quantised(table3().rows[0], 44), 1)
     74.5
     """
-    return row.muppet / (row.fp32 / epochs) - n32
+    return row.muppet / row.epoch("fp32") - n32

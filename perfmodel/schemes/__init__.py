@@ -1,6 +1,7 @@
 """Training schemes by name: one file each; a new one is a file and a row here."""
 
 from perfmodel.errors import unknown_name
+from perfmodel.formats import find_format
 from perfmodel.schemes.fp32 import Fp32
 from perfmodel.schemes.mixed import Mixed
 from perfmodel.schemes.muppet import Muppet
@@ -37,6 +38,18 @@ def find_breakdown_scheme(precision: str) -> tuple[Scheme, str]:
     return scheme, scheme.formats[0]
 
 
+def step_words(precision: str) -> str:
+    """What a precision stands for in a breakdown: whose step, and how wide tensors are between its layers.
+
+    >>> step_words("int8")
+    'a step of MuPPET in dfx8, 4 B between layers'
+    """
+    scheme, format_ = find_breakdown_scheme(precision)
+    whose = f"GEMMs in {precision}, nothing converted" if isinstance(scheme, Uniform) else f"a step of {scheme.title}"
+    whose += f" in {format_}" if format_ != precision and format_.startswith("dfx") else ""
+    return f"{whose}, {scheme.activation_bytes(find_format(format_)):.0f} B between layers"
+
+
 __all__ = [
     "LEVELS",
     "SCHEMES",
@@ -46,5 +59,6 @@ __all__ = [
     "find_breakdown_scheme",
     "find_overhead",
     "find_scheme",
+    "step_words",
     "training_step",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from perfmodel.formats import Format
+from perfmodel.formats import Format, find_format
 from perfmodel.gemm import find_precision
 from perfmodel.lowering import MemoryOp, Work
 from perfmodel.networks import Network
@@ -18,10 +18,10 @@ CHECK_READ_BYTES, CHECK_WRITE_BYTES = 4.0, 4.0  # unscale an FP32 gradient and l
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """Micikevicius et al.; `accumulate` and the width of stored activations are choices of the implementation."""
+    """Micikevicius et al.; `accumulate` and the format of tensors between layers are choices of the implementation."""
 
     accumulate: str = "fp32"
-    stored_bytes: float = 2.0
+    stored: str = "fp16"
 
     name = "mixed"
     title = "mixed precision"
@@ -32,11 +32,11 @@ class Mixed:
         """FP16 in all three passes."""
         if format_.name != "fp16":
             raise refuse_format(self, format_)
-        return Choice(find_precision("fp16", self.accumulate))
+        return Choice(find_precision("fp16", self.accumulate, self.stored))
 
     def activation_bytes(self, format_: Format) -> float:
-        """2 B: activations and their gradients are stored in FP16."""
-        return self.stored_bytes
+        """2 B: activations and their gradients are stored in FP16, unless `stored` says otherwise."""
+        return find_format(self.stored).bytes
 
     def extra(self, network: Network, batch: int, formats: StepFormats, overhead: Overhead) -> Iterator[Work]:
         """Cast of the weights, unscaling and check of the gradients, the update (seldom skipped)."""

@@ -39,7 +39,7 @@ class Muppet:
             return Choice(find_precision("fp32"))
         if format_.bits == INT8_BITS:
             return Choice(find_precision("int8"))
-        return Choice(find_precision("fp16", self.accumulate), f"{format_.name} timed as fp16")
+        return Choice(find_precision("fp16", self.accumulate, "fp32"), f"{format_.name} timed as fp16")
 
     def activation_bytes(self, format_: Format) -> float:
         """4 B: all but the GEMMs runs in FP32."""

@@ -52,20 +52,27 @@ class Scheme(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Kernels, and bytes that all of them together move, for each quantised element."""
+    """Kernels that quantise a tensor, and bytes that all of them together read and write for each element."""
 
     kernels: int
-    bytes_per_element: float
+    read_bytes: float
+    written_bytes: float
     title: str
 
+    @property
+    def bytes_per_element(self) -> float:
+        """Bytes read and written."""
+        return self.read_bytes + self.written_bytes
 
-# An FP32 element in, one byte out; `current` reads once more for the maximum; `unfused` is the chain of about 14
-# PyTorch kernels and 18 accesses of 4 B that the reference runs (ICIdsl/muppet @ a5cbb13, quantize.py:18-73).
+
+# An FP32 element in, one byte out (12 to 16 bits would write two: the levels are those of 8 bits for all); `current`
+# reads once more for the maximum; `unfused` is the chain of about 14 PyTorch kernels and 18 accesses of 4 B that the
+# reference runs on each tensor (ICIdsl/muppet @ a5cbb13, quantize.py:18-73; its call for each image is not counted).
 LEVELS = {
-    "ideal": Level(0, 0.0, "no overhead: the paper's theoretical limit"),
-    "delayed": Level(1, 5.0, "one pass with the scale of an earlier step, 5 B/element"),
-    "current": Level(2, 9.0, "maximum first, then quantise, 9 B/element"),
-    "unfused": Level(14, 72.0, "the reference's chain of PyTorch kernels, 72 B/element"),
+    "ideal": Level(0, 0.0, 0.0, "no overhead: the paper's theoretical limit"),
+    "delayed": Level(1, 4.0, 1.0, "one pass with the scale of an earlier step, 5 B/element"),
+    "current": Level(2, 8.0, 1.0, "maximum first, then quantise, 9 B/element"),
+    "unfused": Level(14, 36.0, 36.0, "the reference's chain of PyTorch kernels, 72 B/element"),
 }
 
 
@@ -77,14 +84,21 @@ class Overhead:
     seconds: float | None = None
     basis: str = "given"
 
+    @property
+    def words(self) -> str:
+        """What it means, for notes under tables."""
+        if self.seconds is not None:
+            return f"{self.seconds * 1e3:.4g} ms for each quantised iteration ({self.basis})"
+        return f"{self.level}, {LEVELS[self.level].title}"
+
     def quantise(self, layer: str, pass_: str, elements: int) -> Iterator[Work]:
         """The kernels that quantise one tensor; none when the overhead is a given time for the whole iteration."""
         if self.seconds is not None or not LEVELS[self.level].kernels:
             return
         level = LEVELS[self.level]
-        moved = level.bytes_per_element * elements / level.kernels
-        read = moved * (level.bytes_per_element - 1) / level.bytes_per_element
-        yield Work(layer, pass_, "quantise", MemoryOp(read, moved - read), level.kernels)
+        each = elements / level.kernels
+        operation = MemoryOp(level.read_bytes * each, level.written_bytes * each)
+        yield Work(layer, pass_, "quantise", operation, level.kernels)
 
     def whole_step(self) -> Iterator[Work]:
         """The given time of one iteration, where there is one."""
