@@ -12,7 +12,7 @@ from typing import Any
 from perfmodel.errors import InputError, quote, unknown_name
 
 DATA = Path(__file__).parent / "data"
-LARGEST_BYTES = 4 * 2**20  # of a hand-written TOML file; more is a mistake or an attack
+LARGEST_BYTES = 2**20  # of a hand-written TOML file; more is a mistake or an attack
 LARGEST_NUMBER = 1e30  # far above any quantity here, and still finite after a change of units
 
 
@@ -47,7 +47,7 @@ def read_bytes(path: Path, limit: int = LARGEST_BYTES) -> bytes:
                 raise InputError.at(
                     "E1203", place, f"holds {status.st_size} bytes; at most {limit} are read.", "Give a smaller file."
                 )
-            return file.read(limit + 1)
+            return file.read(limit + 1) or b""  # None where there is nothing to wait for
     except FileNotFoundError:
         raise InputError.at("E1201", place, "does not exist.", "Check the path.") from None
     except IsADirectoryError:
@@ -83,7 +83,7 @@ def read_toml(path: Path) -> Section:
     try:
         return Section(tomllib.loads(text), str(path))
     except ValueError as error:  # TOMLDecodeError, and what int() raises at thousands of digits
-        raise InputError.at("E1206", f"{path}:", f"not valid TOML: {error}.", "Correct that line.") from None
+        raise InputError.at("E1206", f"{path}:", f"not valid TOML: {str(error)[:200]}.", "Correct that line.") from None
     except RecursionError:
         raise InputError.at("E1206", f"{path}:", "is nested too deeply.", "Use fewer levels.") from None
 
@@ -97,7 +97,7 @@ class Section:
 
     def at(self, name: object = "") -> str:
         """`file: key.path:` for messages."""
-        path = ".".join(str(part) for part in (self.key, name) if part != "")
+        path = ".".join(str(part)[:80] for part in (self.key, name) if part != "")
         return f"{self.place}: {path}:" if path else f"{self.place}:"
 
     def fail(self, code: str, name: str, found: str, fix: str) -> InputError:
@@ -133,12 +133,13 @@ class Section:
             raise self.fail("E1212", name, f"{quote(value)} is not between {least} and {most}.", "Correct the value.")
         return value
 
-    def number(self, name: str, default: Any = ..., least: float = 0.0) -> float:
-        """A finite number above `least`, at most 1e30."""
+    def number(self, name: str, default: Any = ..., least: float = 0.0, most: float = LARGEST_NUMBER) -> float:
+        """A finite number above `least`, at most `most`."""
         value = self.take(name, (int, float), default, "a number")
-        if value is not default and not least < value <= LARGEST_NUMBER:
-            expected = f"a finite number above {least:g}" + (", at most 1e30" if value > LARGEST_NUMBER else "")
-            raise self.fail("E1212", name, f"{quote(value)} is not {expected}.", "Correct it.")
+        if value is not default and not least < value <= most:
+            raise self.fail(
+                "E1212", name, f"{quote(value)} is not a number above {least:g} and up to {most:g}.", "Correct it."
+            )
         return value
 
     def tables(self, name: str, default: Any = ...) -> list[Section]:

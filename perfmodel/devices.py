@@ -94,9 +94,9 @@ def find_device(name: str) -> Device:
 def read_device(path: Path) -> Device:
     """The device that a file describes; every key is required, cited and checked."""
     top = read_toml(path)
-    boost = top.number("boost_mhz") * MEGA
+    boost = _number(top, "boost_mhz") * MEGA
     major, _, minor = top.text("compute_capability").partition(".")
-    if not (major.isdecimal() and minor.isdecimal() and len(major + minor) < 5):
+    if not ((major + minor).isascii() and major.isdecimal() and minor.isdecimal() and len(major + minor) < 5):
         raise top.fail("E1211", "compute_capability", "is not of the form '7.5'.", "Write major.minor.")
     device = Device(
         name=path.name.removesuffix(".toml"),
@@ -105,24 +105,29 @@ def read_device(path: Path) -> Device:
         architecture=top.text("architecture"),
         compute_capability=(int(major), int(minor)),
         sms=top.whole("sms", most=10_000),
-        base_clock_hz=top.number("base_mhz") * MEGA,
+        base_clock_hz=_number(top, "base_mhz") * MEGA,
         boost_clock_hz=boost,
-        tensor_clock_hz=top.number("tensor_mhz", boost / MEGA) * MEGA,
-        sustained_clock_hz=top.number("sustained_mhz", boost / MEGA) * MEGA,
+        tensor_clock_hz=_number(top, "tensor_mhz", boost / MEGA) * MEGA,
+        sustained_clock_hz=_number(top, "sustained_mhz", boost / MEGA) * MEGA,
         registers_per_sm=top.whole("registers_per_sm"),
-        shared_bytes_per_sm=round(top.number("shared_kib_per_sm") * KIB),
-        shared_bytes_per_clock=top.number("shared_bytes_per_clock_per_sm"),
+        shared_bytes_per_sm=round(_number(top, "shared_kib_per_sm") * KIB),
+        shared_bytes_per_clock=_number(top, "shared_bytes_per_clock_per_sm"),
         threads_per_sm=top.whole("threads_per_sm"),
         ctas_per_sm=top.whole("ctas_per_sm"),
-        l2_bytes=round(top.number("l2_kib") * KIB),
-        l2_bytes_per_clock=top.number("l2_bytes_per_clock"),
-        dram_bytes_per_s=top.number("dram_gb_per_s") * GIGA,
-        memory_bytes=round(top.number("memory_gib") * KIB**3),
+        l2_bytes=round(_number(top, "l2_kib") * KIB),
+        l2_bytes_per_clock=_number(top, "l2_bytes_per_clock"),
+        dram_bytes_per_s=_number(top, "dram_gb_per_s") * GIGA,
+        memory_bytes=round(_number(top, "memory_gib") * KIB**3),
         rates=_read_rates(top),
         assumed=tuple(str(key) for key in top.take("assumed", list, [])),
     )
     top.finish()
     return device
+
+
+def _number(section: Section, key: str, default=...) -> float:
+    """A number that a device can have, in the unit of its key: beyond these bounds it is a slip."""
+    return section.number(key, default, least=1e-9, most=1e12)
 
 
 def _read_rates(top: Section) -> dict[tuple[str, str], Rate]:
@@ -132,9 +137,9 @@ def _read_rates(top: Section) -> dict[tuple[str, str], Rate]:
         unit = _choice(row, "unit", UNITS)
         if (operand, accumulate) in rates:
             raise row.fail("E1211", "operand", f"{operand} with {accumulate} stands here twice.", "Remove one row.")
-        published, mhz = row.number("tflop_per_s", None), row.number("mhz", None)
+        published, mhz = _number(row, "tflop_per_s", None), _number(row, "mhz", None)
         rates[operand, accumulate] = Rate(
-            unit, row.number("macs_per_clock_per_sm"), published and published * TERA, mhz and mhz * MEGA
+            unit, _number(row, "macs_per_clock_per_sm"), published and published * TERA, mhz and mhz * MEGA
         )
         row.finish()
     if not rates:

@@ -40,7 +40,11 @@ def find_precision(name: str, accumulate: str | None = None, output: str | None 
     >>> find_precision("int8").accumulator.name
     'int32'
     """
-    name, _, after_plus = str(name).partition("+")
+    whole = str(name)
+    name, plus, after_plus = whole.partition("+")
+    if plus and (not after_plus or accumulate not in (None, after_plus)):
+        found = f"names no accumulator after +, or another than {quote(accumulate)}."
+        raise InputError.at("E1110", f"precision {quote(whole)}:", found, "Name it once: fp16+fp16, or apart.")
     operand = find_format(name)
     if operand.name not in ACCUMULATORS:
         raise Unsupported.at(

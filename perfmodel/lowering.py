@@ -32,11 +32,23 @@ PASSES = ("fprop", "dgrad", "wgrad")
 MAPPINGS = ("implicit", "im2col", "im2col-per-image")
 
 # Kinds of work, in the order tables and figures show them.
-KINDS = ("gemm", "im2col", "batch norm", "activation", "pooling", "join", "loss", "bias", "update", "cast", "quantise")
+KINDS = (
+    "gemm",
+    "im2col",
+    "batch norm",
+    "activation",
+    "pooling",
+    "add/concat",
+    "loss",
+    "bias",
+    "update",
+    "cast",
+    "quantise",
+)
 KIND_OF = {
     "batch_norm": "batch norm", "relu": "activation", "relu6": "activation", "dropout": "activation",
     "max_pool": "pooling", "avg_pool": "pooling", "adaptive_avg_pool": "pooling",
-    "add": "join", "concat": "join", "softmax": "loss",
+    "add": "add/concat", "concat": "add/concat", "softmax": "loss",
 }  # fmt: skip
 
 # Elements that a layer moves, in units of its input i (all inputs together) and output o:
@@ -225,4 +237,4 @@ def lower_joins(network: Network, batch: int, element_bytes: float) -> Iterator[
         trained = layer.parameters or layer.shares or network.trains_before(layer)
         if readers > 1 and trained:
             size = batch * elements(layer.out_shape) * element_bytes
-            yield Work(layer.name, "dgrad", "join", MemoryOp(2 * size, size), readers - 1)
+            yield Work(layer.name, "dgrad", "add/concat", MemoryOp(2 * size, size), readers - 1)

@@ -91,4 +91,4 @@ def _check_target(path: Path) -> int | None:
 
 def _place(path: str | os.PathLike) -> str:
     text = os.fspath(path)
-    return text if text.isprintable() else quote(text)
+    return text if text and text.isprintable() else quote(text)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from perfmodel.errors import InputError, PerfModelError, Problem, quote
 from perfmodel.gemm import Precision, find_precision
 from perfmodel.units import round_up
 
-LARGEST_BYTES = 256 * 2**20
-MOST_ROWS = 5_000_000
+LARGEST_BYTES = 64 * 2**20
+MOST_COLUMNS = 1000
+MOST_ROWS = 1_000_000
 MOST_PROBLEMS = 1000
 LARGEST = 10**9  # of m, n, k and batch; their product must stay below 2**63
 WHOLE = re.compile(r"[0-9]{1,10}")
@@ -103,13 +105,15 @@ def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str
     return zip(seconds.tolist(), basis, detail.tolist(), strict=True)
 
 
-def format_predictions(gemms: GemmRows, predictions: Iterator[tuple[float, str, str]]) -> str:
-    """The rows as CSV, as they came, with `seconds`, `basis` and `tile` added."""
+def format_predictions(
+    gemms: GemmRows, predictions: Iterator[tuple[float, str, str]], cell: Callable[[str], str] = str
+) -> str:
+    """The rows as CSV with `seconds`, `basis` and `tile` added; `cell` escapes what came from the file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*gemms.header, *ADDED])
+    writer.writerow([*map(cell, gemms.header), *ADDED])
     for row, (seconds, basis, tile) in zip(gemms.rows, predictions, strict=True):
-        writer.writerow([*row, repr(seconds), basis, tile])
+        writer.writerow([*map(cell, row), repr(seconds), basis, tile])
     return out.getvalue()
 
 
@@ -127,13 +131,17 @@ def _lines(text: str, place: str) -> Iterator[tuple[int, list[str]]]:
 
 def _columns(header: list[str], place: str) -> dict[str, int]:
     """Index of each column; m, n and k must be there, and nothing twice."""
+    if len(header) > MOST_COLUMNS:
+        raise InputError.at(
+            "E1209", place, f"has {len(header)} columns; at most {MOST_COLUMNS} are read.", "Drop some."
+        )
     problems = [
         Problem("E1209", place, f"there is no column {quote(name)}; found {_named(header)}.", "Add it.")
         for name in SIZES[:3]
         if name not in header
     ]
-    for name in dict.fromkeys(header):
-        if header.count(name) > 1:
+    for name, count in Counter(header).items():
+        if count > 1:
             problems.append(Problem("E1209", place, f"column {quote(name)} occurs twice.", "Rename one."))
         if name in ADDED:
             problems.append(Problem("E1209", place, f"column {quote(name)} is one that is added.", "Rename it."))

@@ -105,6 +105,11 @@ class RunCost:
         return len({segment.epoch for segment in self.segments})
 
     @property
+    def iterations(self) -> int:
+        """How many iterations."""
+        return sum(segment.iterations for segment in self.segments)
+
+    @property
     def basis(self) -> str:
         """Where the numbers come from."""
         return merge_bases(*(step.total.basis for step in self.steps.values()))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodel.datafiles import LARGEST_BYTES, Section, bundled, read_bytes, read_text, read_toml
-from perfmodel.errors import InputError
+from perfmodel.datafiles import LARGEST_BYTES, Section, bundled, find_file, read_bytes, read_text, read_toml
+from perfmodel.errors import InputError, UnknownName
 
 
 def line_of(call, *arguments, **keywords):
@@ -82,7 +82,7 @@ def test_too_large(tmp_path):
     assert line_of(read_bytes, path, 6) == f"E1203 {path} holds 7 bytes; at most 6 are read. Give a smaller file."
     with open(path, "wb") as file:
         file.truncate(LARGEST_BYTES + 1)
-    assert line_of(read_toml, path).startswith(f"E1203 {path} holds 4194305 bytes; at most 4194304 are read.")
+    assert line_of(read_toml, path).startswith(f"E1203 {path} holds 1048577 bytes; at most 1048576 are read.")
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def section(**values):
         pytest.param("whole", -(1 << 63), "E1212 a.toml: top.x: is beyond 64 bits.", id="huge"),
         ("number", False, "E1211 a.toml: top.x: False is not a number."),
         ("number", "1e3", "E1211 a.toml: top.x: '1e3' is not a number."),
-        ("number", 0, "E1212 a.toml: top.x: 0 is not a finite number above 0."),
-        ("number", float("nan"), "E1212 a.toml: top.x: nan is not a finite number above 0."),
-        ("number", float("inf"), "E1212 a.toml: top.x: inf is not a finite number above 0, at most 1e30."),
+        ("number", 0, "E1212 a.toml: top.x: 0 is not a number above 0 and up to 1e+30."),
+        ("number", float("nan"), "E1212 a.toml: top.x: nan is not a number above 0 and up to 1e+30."),
+        ("number", float("inf"), "E1212 a.toml: top.x: inf is not a number above 0 and up to 1e+30."),
         ("tables", 7, "E1211 a.toml: top.x: 7 is not a list of tables."),
         ("tables", [{}, "\x1b"], "E1211 a.toml: top.x[1]: '\\x1b' is not a table."),
         pytest.param(
@@ -194,6 +194,15 @@ def test_a_key_that_nobody_took_is_a_typing_slip():
     assert line_of(table.finish) == "E1213 a.toml: top.tilte: is not a key of this table. Known keys: title."
     table.text("tilte")
     assert table.finish() is None
+
+
+def test_a_file_by_name_or_path():
+    assert find_file("devices", "device", "t4", "E1001") == bundled("devices")["t4"]
+    assert str(find_file("devices", "device", "mine/t4.toml", "E1001")) == "mine/t4.toml"  # read or refused later
+    for name in ("t5", "", "t4.csv", "../devices/t4", "\x1b[31m"):
+        with pytest.raises(UnknownName, match=r"^E1001 device '.*' is not known\. ") as error:
+            find_file("devices", "device", name, "E1001")
+        assert str(error.value).isprintable()
 
 
 def test_bundled_files_by_name():

@@ -87,6 +87,17 @@ def test_the_usual_accumulator_needs_no_name():
     assert find_precision("fp16", "fp16") != find_precision("fp16")
 
 
+def test_the_output_may_be_named():
+    wide = find_precision("fp16", "fp16", "fp32")
+    assert (wide.operand.name, wide.accumulator.name, wide.output.name) == ("fp16", "fp16", "fp32")
+    assert wide.name == "fp16+fp16"
+    assert wide != find_precision("fp16", "fp16")
+    assert find_precision("fp16", output="fp16") == find_precision("fp16")
+    assert Gemm(3, 5, 7, 2, wide).bytes == 112 * 2 + 30 * 4
+    with pytest.raises(UnknownName, match="E1004 format 'fp33'"):
+        find_precision("fp16", output="fp33")
+
+
 @pytest.mark.parametrize("name", ["dfx8", "int32", "mxfp8", "nvfp4"])
 def test_formats_that_no_unit_multiplies(name):
     with pytest.raises(Unsupported) as caught:
@@ -99,3 +110,13 @@ def test_formats_that_no_unit_multiplies(name):
 def test_unknown_precisions(name):
     with pytest.raises(UnknownName, match="E1004 format"):
         find_precision(name)
+
+
+@pytest.mark.parametrize(("name", "accumulate"), [("fp16+", None), ("fp16+fp16", "fp32"), ("int8+", "int32")])
+def test_an_accumulator_is_named_once(name, accumulate):
+    with pytest.raises(InputError, match=r"^E1110 precision '"):
+        find_precision(name, accumulate)
+
+
+def test_an_accumulator_may_be_repeated():
+    assert find_precision("fp16+fp16", "fp16") == find_precision("fp16", "fp16")

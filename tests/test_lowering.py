@@ -458,7 +458,7 @@ def test_gradients_of_several_readers_are_added(readers, joins):
     first = Conv2d("first", ("input",), (2, 3, 3), 5, (1, 1))
     work = list(lower_joins(fan_out(first, readers), 7, 4))
     size = 7 * 45 * 4
-    assert work == ([Work("first", "dgrad", "join", MemoryOp(2 * size, size), joins)] if joins else [])
+    assert work == ([Work("first", "dgrad", "add/concat", MemoryOp(2 * size, size), joins)] if joins else [])
 
 
 def test_outputs_without_trained_layers_before_them_have_no_gradients_to_add():

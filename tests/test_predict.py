@@ -244,9 +244,26 @@ def test_no_file_a_folder_and_a_pipe(tmp_path):
 def test_a_huge_file_is_refused_unread(tmp_path):
     path = tmp_path / "huge.csv"
     with open(path, "wb") as file:
-        file.truncate(256 * 2**20 + 1)  # sparse: takes no room
-    with pytest.raises(InputError, match=r"^E1203 .*huge\.csv holds 268435457 bytes; at most 268435456 are read"):
+        file.truncate(64 * 2**20 + 1)  # sparse: takes no room
+    with pytest.raises(InputError, match=r"^E1203 .*huge\.csv holds 67108865 bytes; at most 67108864 are read"):
         read_gemms(path)
+
+
+def test_too_many_columns(tmp_path):
+    def content(columns):
+        extra = "".join(f",c{n}" for n in range(columns - 3))
+        return f"m,n,k{extra}\n1,2,3{',' * (columns - 3)}\n"
+
+    assert len(read_gemms(write(tmp_path, content(1000))).header) == 1000
+    assert refused(tmp_path, content(1001)) == [
+        "E1209 gemms.csv:1: has 1001 columns; at most 1000 are read. Drop some."
+    ]
+
+
+def test_cells_may_be_escaped_on_the_way_out(tmp_path):
+    gemms = read_gemms(write(tmp_path, "note,m,n,k\n=1+1,7,5,3\n"))
+    text = format_predictions(gemms, iter([(0.5, "=basis", "")]), lambda cell: f"<{cell}>")
+    assert text == "<note>,<m>,<n>,<k>,seconds,basis,tile\n<=1+1>,<7>,<5>,<3>,0.5,=basis,\n"
 
 
 def test_too_many_rows(tmp_path, monkeypatch):

@@ -147,6 +147,55 @@ def test_equal_steps_are_priced_once(network):
     assert list(run.steps) == [StepFormats.everywhere("dfx8")]  # only what this run used
 
 
+def test_segments_name_their_formats(network):
+    run = priced(a_trace((0, 10, "dfx8"), (1, 10, "fp32")), network)
+    assert [segment.formats for segment in run.segments] == list(run.steps)
+    assert list(run.steps) == [StepFormats.everywhere("dfx8"), StepFormats.everywhere("fp32")]
+
+
+def test_a_run_without_conversions(network):
+    run = priced(a_trace((0, 10, "dfx8"), (1, 7, "dfx16"), (2, 10, "fp32")), network)
+    bare = run.without_conversions()
+    # 10·21, 7·61, 10·201; everything else is as before.
+    assert [(s.epoch, s.label, s.iterations, s.seconds) for s in bare.segments] == [
+        (0, "dfx8", 10, 210.0), (1, "dfx16", 7, 427.0), (2, "fp32", 10, 2010.0),
+    ]  # fmt: skip
+    assert (bare.seconds, bare.overhead_s, bare.epochs, bare.title) == (2647.0, 0.0, 3, "MuPPET")
+    assert (bare.basis, bare.proxies) == (run.basis, run.proxies)
+    assert bare.epoch_ends_s().tolist() == [210.0, 637.0, 2647.0]
+    assert (run.seconds, run.overhead_s) == (2817.0, 170.0)  # untouched
+    assert bare.without_conversions().segments == bare.segments
+    kinds = {work.kind for step in bare.steps.values() for work in step.works}
+    assert kinds == {"gemm", "update"}
+
+
+def test_mixed_precision_without_conversions_has_no_casts(network):
+    run = constant_run(network, 4, 10, 3, SCHEMES["mixed"], "fp16", CURRENT)
+    assert run.overhead_s == 60.0  # 2 casts in each of 30 iterations
+    assert run.without_conversions().seconds == 1830.0  # 30·61
+
+
+def test_without_conversions_the_given_time_is_gone_too(network):
+    run = priced(a_trace((0, 10, "dfx8")), network, Setting(Fake(), overhead=Overhead("table3", 0.5, "published")))
+    assert (run.seconds, run.overhead_s, run.basis) == (215.0, 5.0, "measured+analytical+published")
+    bare = run.without_conversions()
+    assert (bare.seconds, bare.overhead_s, bare.basis) == (210.0, 0.0, "measured+analytical")
+
+
+def test_one_set_of_steps_serves_several_runs(network):
+    """Steps priced for one completion of a trace are not those of another's limit."""
+    comparison = compare(incomplete(7), network, DELAYED)
+    for run, limit in zip(comparison.runs, comparison.limits, strict=True):
+        assert run.steps.keys() == limit.steps.keys()
+        assert limit.segments == run.without_conversions().segments
+
+
+def test_an_unknown_segment_has_no_price(network):
+    trace = a_trace((0, 10, "dfx8"), (1, 10, ("dfx8", "dfx12")))
+    with pytest.raises(InputError, match=r"^E1315 "):
+        priced(trace, network)
+
+
 def test_a_baseline(network):
     run = constant_run(network, 4, 10, 3, SCHEMES["mixed"], "fp16", CURRENT)
     assert (run.title, run.epochs, run.seconds, run.overhead_s) == ("mixed precision", 3, 1890.0, 60.0)

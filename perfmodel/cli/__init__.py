@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 USAGE = "usage: perfmodel VERB [ARGUMENT …]"
 VERBS = {
@@ -32,8 +33,11 @@ def main(argv: list[str] | None = None) -> int:
         if sys.stdout is not None:  # closed by the shell: >&-
             sys.stdout.flush()
         return code
+    except MemoryError:
+        complain(_problem("E1010", "memory:", "there is not enough for this input.", "Split it."))
+        return BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader (head, less) has seen enough
         _silence_stdout()
@@ -42,8 +46,21 @@ def main(argv: list[str] | None = None) -> int:
         if error.filename is not None:  # of a file: none gets here but by a bug
             raise
         _silence_stdout()
-        print(f"E1906 standard output: cannot be written: {error.strerror}. Check free space.", file=sys.stderr)
+        complain(_problem("E1906", "standard output:", f"cannot be written: {error.strerror}.", "Check free space."))
         return BAD_INPUT
+
+
+def _problem(*parts: str):
+    from perfmodel.errors import Problem
+
+    return Problem(*parts)
+
+
+def complain(line: object) -> None:
+    """Print a line to the standard error stream, if there is one that takes it."""
+    if sys.stderr is not None:  # closed by the shell: 2>&-
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def _silence_stdout() -> None:
@@ -80,7 +97,7 @@ def _dispatch(arguments: list[str], as_json: bool) -> int:
         return OK
     except PerfModelError as error:
         for line in error.json_lines() if as_json else error.lines():
-            print(line, file=sys.stderr)
+            complain(line)
         return BAD_INPUT
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from perfmodel.cli import complain
 from perfmodel.errors import InputError, PerfModelError, Problem, quote
 
 DEFAULT_DEVICE = "rtx-2080-ti"
@@ -117,7 +117,7 @@ def emit(tables: Sequence, output: str | None) -> None:
 
 def warn(problem: Problem) -> None:
     """Print a warning to the standard error stream."""
-    print(problem, file=sys.stderr)
+    complain(problem)
 
 
 IN_A_TRACE = ("E1002", "E1006", "E1104", "E1108", "E1315")  # network, scheme, format, layer, unknown precision

@@ -22,12 +22,13 @@ def run(argv: list[str]) -> int:
     from perfmodel.errors import printable
     from perfmodel.output import check_suffix, write_text
     from perfmodel.predict import format_predictions, predict, read_gemms
+    from perfmodel.report.render import escape_csv
 
     if arguments.output is not None:
         check_suffix(arguments.output, (".csv",))
     model = common.find_model(arguments)
     gemms = read_gemms(Path(arguments.gemms))
-    text = format_predictions(gemms, predict(gemms, model))
+    text = format_predictions(gemms, predict(gemms, model), escape_csv)
     if arguments.output is None:
         print("\n".join(printable(line) for line in text.split("\n")), end="")  # its cells come from a file
     else:

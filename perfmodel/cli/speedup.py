@@ -19,11 +19,11 @@ def run(argv: list[str]) -> int:
 
     traces = common.gather(find_trace, arguments.traces)
     names = [_name(name) for name in arguments.traces]
-    _warn_of_gaps(arguments.traces, traces, arguments.strict)
+    _warn(arguments.traces, traces, arguments.strict)
     model = common.find_model(arguments)
     comparisons = _compare(arguments, traces, model)
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
-    if arguments.network:
+    if arguments.network is not None:
         setting += f", network {arguments.network}"
     if suffix in common.figure_suffixes():
         _draw(names[0], comparisons[0], f"Modelled, not measured: {setting}.", arguments.output)
@@ -68,7 +68,7 @@ def _compare(arguments, traces, model):
     """Every trace beside its baselines; an error that lies in a trace says in which."""
     from perfmodel.networks import find_network
 
-    network = find_network(arguments.network) if arguments.network else None
+    network = None if arguments.network is None else find_network(arguments.network)
     pairs = list(zip(arguments.traces, traces, strict=True))
     return common.gather(
         lambda pair: common.located(pair[0], lambda: _price(pair[1], network, arguments, model)), pairs
@@ -115,17 +115,18 @@ def _name(trace: str) -> str:
     return os.path.basename(trace).removesuffix(".jsonl")
 
 
-def _warn_of_gaps(names: list[str], traces, strict: bool) -> None:
-    """Warn of epochs that a trace leaves out; with `--strict` that is an error."""
+def _warn(names: list[str], traces, strict: bool) -> None:
+    """Warn of epochs that a trace leaves out or cuts short; with `--strict` that is an error."""
     from perfmodel.errors import InputError, Problem
 
-    problems = [
-        Problem(
-            "W1310", f"{name}:", f"{_epochs(trace.gaps)} missing: no time is counted for it.", "Add what is missing."
-        )
-        for name, trace in zip(names, traces, strict=True)
-        if trace.gaps
-    ]
+    problems = []
+    for name, trace in zip(names, traces, strict=True):
+        if trace.gaps:
+            found = f"{_epochs(trace.gaps)} missing: no time is counted for it."
+            problems.append(Problem("W1310", f"{name}:", found, "Add what is missing."))
+        if trace.partial:
+            found = f"{_epochs([(epoch, epoch) for epoch in trace.partial])} cut short: the iterations given count."
+            problems.append(Problem("W1311", f"{name}:", found, "Add what is missing."))
     if problems and strict:
         raise InputError(problems)
     for problem in problems:

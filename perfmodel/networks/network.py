@@ -9,7 +9,7 @@ from pathlib import Path
 from perfmodel.datafiles import DATA, Section, bundled, find_file, read_toml
 from perfmodel.errors import quote
 from perfmodel.networks.layers import POOLS, Conv2d, Layer, Linear, MemoryBound, Pair, Shape, elements
-from perfmodel.networks.rows import Row, Unfolder, known
+from perfmodel.networks.rows import Row, Unfolder, known, take_parameters
 from perfmodel.units import ceil_div
 
 LARGEST = 10**6  # of any dimension: more is a mistake
@@ -103,7 +103,7 @@ def read_network(path: Path) -> Network:
         changes = top.take("set", dict, {}, "a table")
         body = _base(top, base)
     shape = _input_shape(body)
-    parameters = body.take("parameters", dict, {}, "a table")
+    parameters = take_parameters(body)
     _check_changes(top, base, changes, parameters)
     unfolder = Unfolder(body, body.take("blocks", dict, {}, "a table"))
     unfolder.unfold(body.tables("layers"), {**parameters, **changes}, "", "input", 0)

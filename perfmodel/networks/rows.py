@@ -21,6 +21,8 @@ from perfmodel.networks.layers import MEMORY_BOUND
 OPS = ("conv", "linear", *MEMORY_BOUND)
 STRUCTURE = ("op", "use", "name", "names", "from", "when", "shares")  # keys that are texts and name no parameter
 NAME = re.compile(r"[\w.+-]{1,100}")  # of a row
+MOST_INPUTS = 256  # of one row
+MOST_PARAMETERS = 1000  # of a file or a block
 MOST_ROWS = 20_000  # visited, so that blocks of nothing but blocks end as well
 DEEPEST = 12
 
@@ -110,7 +112,7 @@ class Unfolder:
         if len(inputs) != 1:
             raise section.fail("E1405", "from", f"a block takes one input, not {len(inputs)}.", "Name one row.")
         body = Section(self.blocks.take(block, dict, expected="a table"), self.top.place, f"blocks.{block}")
-        defaults, rows = body.take("parameters", dict, {}, "a table"), body.tables("layers")
+        defaults, rows = take_parameters(body), body.tables("layers")
         body.finish()
         given = _given(section, block, _mentioned(rows) | defaults.keys())
         return self.unfold(rows, {**parameters, **defaults, **given}, full, inputs[0], depth + 1)
@@ -121,6 +123,16 @@ class Unfolder:
         self.names.add(full)
         self.rows.append(Row(section.text("op"), full, inputs, section))
         return full
+
+
+def take_parameters(body: Section) -> dict[str, Any]:
+    """The `parameters` of a file or a block with their values; E1403 where there are too many."""
+    parameters = body.take("parameters", dict, {}, "a table")
+    if len(parameters) > MOST_PARAMETERS:
+        raise body.fail(
+            "E1403", "parameters", f"are {len(parameters)}; at most {MOST_PARAMETERS} may be.", "Use fewer."
+        )
+    return parameters
 
 
 def known(names: Iterable[str]) -> str:
@@ -135,6 +147,8 @@ def _inputs(section: Section, outputs: Mapping[str, str], previous: str) -> tupl
     if named is None:
         return (previous,)
     names = [named] if isinstance(named, str) else named
+    if len(names) > MOST_INPUTS:
+        raise section.fail("E1405", "from", f"names {len(names)} rows; at most {MOST_INPUTS} may be.", "Name fewer.")
     for name in names:
         if not isinstance(name, str) or name not in outputs:
             raise section.fail("E1405", "from", f"{quote(name)} is no earlier row here.", known(outputs))

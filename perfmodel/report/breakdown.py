@@ -28,6 +28,8 @@ def breakdown_frame(steps: Mapping[str, StepCost]) -> pd.DataFrame:
             step.works, step.seconds, step.prices.basis, step.prices.detail, strict=True
         )
     ]  # fmt: skip
+    order = list(steps)  # the images come before all layers of their precision, whenever they are converted
+    rows.sort(key=lambda row: (order.index(row["precision"]), row["layer"] != "input"))
     frame = pd.DataFrame(rows)
     return frame.groupby(["precision", "layer", "pass", "kind"], sort=False, as_index=False).agg(
         time_s=("time_s", "sum"), launches=("launches", "sum"), flop=("flop", "sum"), bytes=("bytes", "sum"),

@@ -70,7 +70,7 @@ def _rows(name: str, comparison: Comparison) -> Iterator[dict]:
 
 def _figures(costs: tuple[RunCost, ...], fp32: RunCost) -> dict:
     """The raw columns of one row; the extremes of several costs."""
-    factor = fp32.epochs / costs[0].epochs
+    factor = fp32.iterations / costs[0].iterations  # of epochs, some of which may have been cut short
     seconds = sorted(cost.seconds for cost in costs)
     speedups = sorted(fp32.seconds / cost.seconds for cost in costs)
     shares = sorted(cost.overhead_s / cost.seconds for cost in costs)

@@ -37,7 +37,7 @@ FONT = "DejaVu Sans"  # comes with matplotlib, so that pictures are the same eve
 
 PASS_COLOR = {**dict(zip(PASSES, (NAVY, BLUE, SKY), strict=True)), "update": PURPLE}
 KIND_COLOR = {
-    "gemm": BLUE, "im2col": GREEN, "batch norm": ORANGE, "activation": YELLOW, "pooling": YELLOW, "join": GREY,
+    "gemm": BLUE, "im2col": GREEN, "batch norm": ORANGE, "activation": YELLOW, "pooling": YELLOW, "add/concat": GREY,
     "loss": BLACK, "bias": LIGHT_GREY, "update": PURPLE, "cast": VERMILLION, "quantise": VERMILLION,
 }  # fmt: skip
 KIND_HATCH = {"pooling": "////", "cast": "////"}

@@ -14,7 +14,7 @@ from perfmodel.reproduce.decomposition import Decomposition, decompositions
 from perfmodel.reproduce.explanation import Tried
 from perfmodel.reproduce.modes import Reproduction
 from perfmodel.reproduce.published import Row, implied_gemm_share, table3
-from perfmodel.reproduce.schedules import least_quantised, reachable, solutions
+from perfmodel.reproduce.schedules import fitting, least_quantised, solutions
 
 
 def schedules_table(reproduction: Reproduction) -> Table:
@@ -56,7 +56,7 @@ def _contradictions(reproduction: Reproduction) -> list[str]:
     sentences = []
     for row in table3().rows:
         rhos = reproduction.rhos(row.network)
-        fits = {round(schedule.quantised) for n32 in row.known.fp32 for schedule in reachable(row, n32, rhos)}
+        fits = {quantised for n32 in row.known.fp32 for quantised in fitting(row, n32, *rhos)}
         for quantised in row.known.quantised:
             if quantised not in fits:
                 sentences.append(

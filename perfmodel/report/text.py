@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
     """
     if seconds >= HOUR - 30:
         return f"{hours_minutes(seconds)} h"
-    if seconds >= MINUTE:
+    if seconds >= MINUTE - 0.05:  # below, three digits read at most 59.9
         whole = round(seconds)
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{seconds:.3g} s"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from perfmodel.reproduce.published import Row, table3
-from perfmodel.reproduce.schedules import break_even_quantised, implied_overhead, reachable
+from perfmodel.reproduce.schedules import break_even_quantised, fitting, implied_overhead
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,16 @@ def decompose(row: Row, quantised: int, fp32_epochs: int, inferred: str) -> Deco
     )  # fmt: skip
 
 
-def decompositions(row: Row, rhos: Iterable[float]) -> Iterator[Decomposition]:
+def decompositions(row: Row, rhos: tuple[float, float]) -> Iterator[Decomposition]:
     """One for each inferred schedule; then, for each length of the FP32 stage, both ends of what fits the limit.
 
-    `rhos` are the ratios of 8-bit to 16-bit time at which a schedule may reproduce the published limit.
+    `rhos` are the ends of the ratio of 8-bit to 16-bit time at which a schedule may reproduce the published limit.
     """
     for quantised in row.known.quantised:
         for n32 in row.known.fp32:
             yield decompose(row, quantised, n32, "inferred")
     for n32 in row.known.fp32:
-        totals = sorted({round(schedule.quantised) for schedule in reachable(row, n32, rhos)})
+        totals = fitting(row, n32, *rhos)
         for quantised, end in zip(
             totals[:: max(1, len(totals) - 1)], ("least that fits", "most that fits"), strict=False
         ):

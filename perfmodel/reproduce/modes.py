@@ -95,8 +95,7 @@ class Reproduction:
         return low, high
 
     def mean_error(self, mode: str, but_solved: bool = False) -> float:
-        """Mean absolute error of a mode's FP32 and mixed-precision cells, without those met by construction if "
-        "asked."""
+        """Mean absolute error of a mode's FP32 and mixed-precision cells, if asked without those met exactly."""
         chosen = [cell for cell in self.cells if cell.mode == mode and cell.column in COLUMNS[:2]]
         chosen = [cell for cell in chosen if not (but_solved and cell.status == SOLVED)]
         return sum(abs(cell.errors[0]) for cell in chosen) / len(chosen)

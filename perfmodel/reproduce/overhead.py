@@ -17,7 +17,7 @@ def published_overhead(network: str, trace: Trace) -> Overhead:
     Raises `Unsupported` (E1109) for a network that Table 3 does not have, or a trace without quantised epochs.
     """
     row = table3().row(network)
-    quantised = {s.epoch for s in trace.segments if any(name.startswith("dfx") for name in s.precision.fprop)}
+    quantised = {s.epoch for s in trace.segments if any(name.startswith("dfx") for name in s.precision.names)}
     if row is None or not quantised:
         known = ", ".join(row.network for row in table3().rows)
         raise Unsupported.at(

@@ -13,7 +13,7 @@ baseline's 150.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from perfmodel.reproduce.published import Row
@@ -83,10 +83,19 @@ def region(row: Row) -> Iterator[Schedule]:
                 yield Schedule(n8, quantised - n8, n32)
 
 
-def reachable(row: Row, n32: int, rhos: Iterable[float]) -> list[Schedule]:
-    """The schedules that reproduce the limit at any of these ρ, fewest quantised epochs first."""
-    found = (schedule for rho in rhos for schedule in solutions(row, n32, rho))
-    return sorted(found, key=lambda schedule: schedule.quantised)
+def fitting(row: Row, n32: int, low: float, high: float) -> list[int]:
+    """Every N at which some ρ between `low` and `high` (below 1) reproduces the limit under the rule, fewest first.
+
+    n8 rises with ρ where 16 bits alone take longer than the limit allows, so a ρ exists if n8 at `low` is not too
+    great and n8 at `high` is not too small.
+    """
+    t16, rest = row.epoch("mixed"), quantised_rest(row, n32)
+    found = []
+    for quantised in range(FEWEST_8 + FEWEST_16, row.baseline_epochs - n32 + 1, RESOLUTION):
+        least, most = (solve_n8(quantised, t16, rest, rho) for rho in (low, high))
+        if quantised * t16 > rest and least <= quantised - FEWEST_16 and most >= FEWEST_8:
+            found.append(quantised)
+    return found
 
 
 def implied_overhead(row: Row, quantised: float) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from perfmodel.errors import InputError
 from perfmodel.formats import Format, find_format
 from perfmodel.traces import PassPrecision, Segment
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepFormats:
     """The formats of one training step: those of all layers, and the layers that differ. Hashable."""
 
@@ -31,9 +32,13 @@ class StepFormats:
             )  # fmt: skip
         return cls(segment.precision, tuple((name, segment.layer(name)) for name in sorted(segment.layers)))
 
+    @cached_property
+    def _by_layer(self) -> dict[str, PassPrecision]:
+        return dict(self.layers)
+
     def find(self, layer: str, pass_: str) -> Format:
         """The format of one layer and pass (`fprop`, `dgrad`, `wgrad`)."""
-        precision = dict(self.layers).get(layer, self.precision)
+        precision = self._by_layer.get(layer, self.precision)
         (name,) = getattr(precision, pass_)
         return find_format(name)
 

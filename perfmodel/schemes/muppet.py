@@ -47,12 +47,17 @@ class Muppet:
 
     def extra(self, network: Network, batch: int, formats: StepFormats, overhead: Overhead) -> Iterator[Work]:
         """Quantisation of every tensor that the reference quantises while in fixed point, and the update."""
-        fixed = [row for row in quantised_tensors(network, batch) if formats.find(row[0], "fprop").family == "dfx"]
+        fixed = [row for row in quantised_tensors(network, batch) if _format(formats, *row[:2]).family == "dfx"]
         for layer, pass_, count in fixed:
             yield from overhead.quantise(layer, pass_, count)
         if fixed:
             yield from overhead.whole_step()
         yield from update(network)
+
+
+def _format(formats: StepFormats, layer: str, pass_: str) -> Format:
+    """The format of a tensor: that of its pass; parameters and their gradients have the weight gradient's."""
+    return formats.find(layer, "wgrad" if pass_ == "update" else pass_)
 
 
 def quantised_tensors(network: Network, batch: int) -> Iterator[tuple[str, str, int]]:

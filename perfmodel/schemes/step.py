@@ -20,10 +20,12 @@ def training_step(
     A memory-bound layer moves elements as wide as its forward format makes them. Raises `Unsupported` for a format
     that the scheme does not train in, `InputError` (E1108) for a layer of `formats` that the network does not have.
     """
-    names = {layer.name for layer in network.layers}
+    names = {layer.name for layer in network.gemm_layers}
     for name, _ in formats.layers:
         if name not in names:
-            raise InputError.at("E1108", f"layer {quote(name)}:", f"{network.name} has no such layer.", "Correct it.")
+            raise InputError.at(
+                "E1108", f"layer {quote(name)}:", f"{network.name} has no such layer with a GEMM.", "Correct it."
+            )
     return tuple(_step(network, batch, scheme, formats, mapping, overhead))
 
 

@@ -28,6 +28,8 @@ def complete(trace: Trace, end: str) -> Trace:
     Raises `InputError` (E1315) where `scheme_params` give no ladder and `min_dwell`, where the formats of the trace
     do not climb that ladder one rung at a time, or where there are too few epochs for all candidates.
     """
+    if trace.gaps:
+        raise _cannot("epochs are missing, so how long each format lasted cannot be bounded.", "Add them.")
     ladder, dwell = _rule(trace)
     blocks = [(names, list(block)) for names, block in groupby(trace.segments, key=lambda s: s.precision.fprop)]
     _check_climb([name for names, _ in blocks for name in names], ladder)

@@ -25,7 +25,7 @@ from perfmodel.traces.strict_json import LONGEST_LINE, MOST_PROBLEMS, rows
 from perfmodel.traces.trace import HEADER_RULES, SCHEMA, Segment, Trace, sequence_problems
 from perfmodel.traces.values import key_problems, placed, within
 
-LARGEST_BYTES = 256 * 10**6  # of a file
+LARGEST_BYTES = 64 * 10**6  # of a file: some 400,000 segments, half a minute
 
 HEADER_KEYS = {  # required, and what they hold
     "schema": f'"{SCHEMA}"',

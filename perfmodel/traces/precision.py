@@ -43,6 +43,11 @@ class PassPrecision:
         return cls(names, names, names, master)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Every format that any pass may have, each once."""
+        return tuple(dict.fromkeys((*self.fprop, *self.dgrad, *self.wgrad)))
+
+    @property
     def known(self) -> bool:
         """Whether every pass has one candidate only."""
         return len(self.fprop) == len(self.dgrad) == len(self.wgrad) == 1

@@ -140,6 +140,15 @@ class Trace:
         return tuple((before + 1, after - 1) for before, after in pairwise(present) if after > before + 1)
 
     @property
+    def partial(self) -> tuple[int, ...]:
+        """The epochs with fewer iterations than ceil(samples / batch): cut short, or not logged in full."""
+        done: dict[int, int] = {}
+        for segment in self.segments:
+            done[segment.epoch] = done.get(segment.epoch, 0) + segment.iterations
+        whole = ceil_div(self.samples, self.batch)
+        return tuple(epoch for epoch, iterations in done.items() if iterations < whole)
+
+    @property
     def iterations(self) -> int:
         """How many iterations were trained."""
         return sum(segment.iterations for segment in self.segments)

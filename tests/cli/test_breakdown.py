@@ -11,7 +11,7 @@ SLOW = ("--device", "slow.toml", "--model", "roofline", "--batch", "2")
 # Seconds are bytes / 1000; the steps are those of test_speedup.py: 0.32 s, 0.456 s and 0.692 s, in kinds:
 # GEMMs 0.16, 0.184, 0.208; update 0.16; casts 0.112; quantised 36 elements of 9 B, 0.324.
 BY_KIND = """\
-One training step of One layer, batch 2: slow.toml, implicit GEMM, model roofline
+One training step of one, batch 2: slow.toml, implicit GEMM, model roofline
 
 kind      fp32 ms    share  fp16 ms    share  int8 ms    share
 --------  -------  -------  -------  -------  -------  -------
@@ -21,7 +21,11 @@ cast            –        –      112   24.6 %        –        –
 quantise        –        –        –        –      324   46.8 %
 total         320  100.0 %      456  100.0 %      692  100.0 %
 
-Basis: roofline; conversions current.
+fp32: a step of FP32, 4 B between layers; fp16: a step of mixed precision, 2 B between layers; int8: a step of MuPPET in
+dfx8, 4 B between layers.
+GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32) on tensor cores, int8 (sums in int32)
+on tensor cores.
+Quantising: current, maximum first, then quantise, 9 B/element. Basis: roofline.
 """
 # fprop: GEMM 80, 72 and 80 B; casts 48; quantised images and outputs, 8 and 4 elements. update: 160; unscaling 64;
 # the gradients again and the updated weights, 16 elements.
@@ -49,23 +53,40 @@ def test_by_layer_is_the_default(cli):
     assert found.out.splitlines()[2:7] == [
         "layer  fp32 ms    share  dfx12 ms    share",
         "-----  -------  -------  --------  -------",
-        "fc         320  100.0 %       596   89.2 %",
-        "input        –        –        72   10.8 %",  # 8 elements of 9 B
-        "total      320  100.0 %       668  100.0 %",
+        "input        –        –        72   10.4 %",  # 8 elements of 9 B, converted before all layers
+        "fc         320  100.0 %       620   89.6 %",  # GEMMs of 80 and 128 B: FP16 in, FP32 out
+        "total      320  100.0 %       692  100.0 %",
     ]
-    assert found.out.endswith("Basis: roofline; conversions current.\nProxies: dfx12 timed as fp16.\n")
+    assert found.out.splitlines()[8:] == [
+        "fp32: a step of FP32, 4 B between layers; dfx12: a step of MuPPET, 4 B between layers.",
+        "GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32) on tensor cores.",
+        "Proxies: dfx12 timed as fp16.",
+        "Quantising: current, maximum first, then quantise, 9 B/element. Basis: roofline.",
+    ]
 
 
 def test_a_layer_called_total(cli, here):
     (here / "total.toml").write_text((here / "one.toml").read_text().replace('"fc"', '"total"'))
     lines = cli("breakdown", "total.toml", *SLOW, "--precision", "fp32,int8").out.splitlines()[4:7]
-    assert [line.split()[:2] for line in lines] == [["total", "320"], ["input", "–"], ["total", "320"]]
-    assert " 620 " in lines[0]  # 692 less the images' 72
+    assert [line.split()[:2] for line in lines] == [["input", "–"], ["total", "320"], ["total", "320"]]
+    assert " 620 " in lines[1]  # 692 less the images' 72
+    assert " 692 " in lines[2]
+
+
+@pytest.mark.parametrize("by", ["layer", "pass", "kind"])
+@pytest.mark.parametrize("precisions", ["fp32,fp16,int8", "int8,fp32", "fp16,dfx12,fp32", "dfx16,int8"])
+def test_precisions_stand_in_the_order_asked_for(cli, here, by, precisions):
+    arguments = ("breakdown", "one.toml", *SLOW, "--precision", precisions, "--by", by)
+    header = cli(*arguments).out.splitlines()[2].split()
+    assert [name for name in header[1:] if name not in ("ms", "share")] == precisions.split(",")
+    cli(*arguments, "-o", "a.csv")
+    rows = csv.DictReader(io.StringIO((here / "a.csv").read_text()))
+    assert list(dict.fromkeys(row["precision"] for row in rows)) == precisions.split(",")
 
 
 def test_the_basis_of_all_steps(cli):
     found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp32,int8", "--overhead", "10", "--by", "kind")
-    assert found.out.endswith("Basis: roofline+given; conversions 10.\n")
+    assert found.out.endswith("Quantising: 10 ms for each quantised iteration (given). Basis: roofline+given.\n")
     assert found.out.splitlines()[6].split() == ["quantise", "–", "–", "10", "2.6", "%"]  # of 378 ms
 
 
@@ -73,6 +94,7 @@ def test_one_precision_without_conversions(cli):
     found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp16+fp32", "--by", "kind")
     assert found.out.splitlines()[4].split() == ["gemm", "184", "53.5", "%"]
     assert "cast" not in found.out
+    assert "\nfp16+fp32: GEMMs in fp16+fp32, nothing converted, 2 B between layers.\n" in found.out
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
@@ -107,8 +129,9 @@ def test_outputs(cli, here, suffix, start):
 def test_bundled_networks_by_name(cli):
     found = cli("breakdown", "resnet20", "--by", "kind", "--device", "t4")
     assert found.code == 0
-    assert found.out.startswith("One training step of ")
-    assert "batch 256: t4, implicit GEMM, model tiles" in found.out
+    title = found.out.splitlines()[0]
+    assert title == "One training step of resnet20, batch 256: t4, implicit GEMM, model tiles"
+    assert "\nGEMMs on t4 at 1350 MHz: " in found.out
 
 
 def test_a_device_that_lacks_a_format(cli):

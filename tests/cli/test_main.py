@@ -1,5 +1,6 @@
 """The program as a whole: exit codes, streams, Ctrl-C, closed pipes, full disks, and files that cannot be written."""
 
+import json
 import os
 import signal
 import subprocess
@@ -55,6 +56,84 @@ def test_unknown_verbs(cli, verb, line):
     found = cli(verb)
     assert found.refused(line), found
     assert len(found.err) < 400
+
+
+# One wrong command for each verb, and the error's code and place.
+WRONG = {
+    "speedup": (("speedup", "nope.jsonl"), "E1201", "nope.jsonl"),
+    "breakdown": (("breakdown", "one.toml", "--batch", "0"), "E1105", "--batch"),
+    "reproduce": (("reproduce", "table4"), "E1009", "target"),
+    "predict": (("predict", "gemms.csv", "-o", "a.txt"), "E1904", "a.txt:"),
+    "networks": (("networks", "alexnot"), "E1002", "network"),
+    "devices": (("devices", "h300"), "E1001", "device"),
+    "schemes": (("schemes", "x"), "E1100", "perfmodel schemes:"),
+    "traces": (("traces", "no.jsonl"), "E1201", "no.jsonl"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_errors_as_json(cli, verb):
+    arguments, code, place = WRONG[verb]
+    plain, found = cli(*arguments), cli(*arguments, "--errors", "json")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.endswith("}\n")
+    (line,) = found.err.splitlines()
+    problem = json.loads(line)
+    assert list(problem) == ["code", "place", "found", "fix"]
+    assert (problem["code"], problem["place"]) == (code, place)
+    assert plain.err == " ".join(problem.values()) + "\n"  # the same, in one line
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_errors_as_json_stand_anywhere(cli, verb):
+    arguments, code, _ = WRONG[verb]
+    for place in range(len(arguments) + 1):
+        if "-o" not in arguments or arguments[place - 1] != "-o":
+            found = cli(*arguments[:place], "--errors", "json", *arguments[place:])
+            assert json.loads(found.err)["code"] == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("networks", "one.toml"), ("speedup", "run.jsonl"), ("schemes",), ("predict", "gemms.csv"), ("--help",)],
+)
+def test_without_errors_json_changes_nothing(cli, arguments):
+    plain, found = cli(*arguments), cli(*arguments, "--errors", "json")
+    assert plain == found
+    assert (found.code, found.err) == (0, "")
+
+
+def test_an_unknown_verb_as_json(cli):
+    found = cli("speedups", "--errors", "json")
+    assert (found.code, found.out) == (2, "")
+    assert json.loads(found.err) == {
+        "code": "E1000", "place": "verb", "found": "'speedups' is not known.", "fix": "Did you mean speedup?",
+    }  # fmt: skip
+
+
+def test_every_problem_is_an_object_of_its_own(cli, here):
+    (here / "gemms.csv").write_text("m,n,k\n" + "x,2,3\n" * 30)
+    found = cli("predict", "gemms.csv", "--errors", "json")
+    problems = [json.loads(line) for line in found.err.splitlines()]
+    assert found.code == 2
+    assert [problem["place"] for problem in problems] == [f"gemms.csv:{n}:1" for n in range(2, 32)]  # none left out
+    assert {problem["code"] for problem in problems} == {"E1207"}
+    assert cli("predict", "gemms.csv").err.splitlines()[-1] == "… 10 more"
+
+
+def test_hostile_names_as_json(cli):
+    found = cli("networks", "\x1b[31m\u202e\n", "--errors", "json")
+    assert found.err.isascii()
+    assert found.err[:-1].isprintable()
+    assert json.loads(found.err)["code"] == "E1002"
+    found = cli("networks", "\x1b[31m\u202e\n.toml", "--errors", "json")
+    assert found.err[:-1].isprintable()
+    assert json.loads(found.err)["place"] == "\x1b[31m\u202e\n.toml"  # a JSON reader gives the path itself
+
+
+@pytest.mark.parametrize("form", ["text", "JSON", ""])
+def test_other_forms_of_errors_are_unknown(cli, form):
+    assert cli("schemes", "--errors", form).refused("E1100 perfmodel schemes: unrecognized arguments: --errors")
 
 
 def test_options_are_not_abbreviated(cli):
@@ -253,3 +332,13 @@ def test_what_is_no_whole_number(text):
 
 def test_the_documented_exit_codes():
     assert (program.OK, program.BAD_INPUT, program.INTERRUPTED) == (0, 2, 130)
+
+
+def test_too_little_memory_is_one_line(cli, monkeypatch):
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("perfmodel.networks.find_network", exhausted)
+    found = cli("breakdown", "one.toml", "--batch", "1")
+    assert (found.code, found.out) == (2, "")
+    assert found.err == "E1010 memory: there is not enough for this input. Split it.\n"

@@ -33,11 +33,37 @@ def test_every_part_is_there_once(cli):
     out = cli("reproduce", "table3").out
     for text in (
         "Table 3, calibrated\n", "Table 3, uncalibrated, no constant: mean error", "these six cells: mean error",
-        "Table 3, uncalibrated, good kernels: mean error", "Schedules that the published limit allows\n",
-        "What the published speedup consists of\n", "Modelled iterations", "4368 combinations",
+        "Table 3, uncalibrated, good kernels: mean error", "Table 3, GPU hours:minutes",
+        "Schedules that the published limit allows\n",
+        "What the published speedup consists of\n", "Modelled iterations", "ranks it among 4368.",
     ):  # fmt: skip
         assert out.count(text) == 1, text
     assert "Search over" not in out
+
+
+def test_details_first_and_the_papers_table_last(cli):
+    lines = cli("reproduce", "table3").out.splitlines()
+    titles = (
+        "Modelled iterations, batch 256", "Schedules that the published limit allows",
+        "What the published speedup consists of", "Table 3, calibrated",
+        "Table 3, GPU hours:minutes and speedup over FP32",
+    )  # fmt: skip
+    places = [lines.index(title) for title in titles]
+    assert places == sorted(places)
+    last = [re.split("  +", line) for line in lines[places[-1] + 4 : places[-1] + 19]]
+    assert [row[0] for row in last] == [name for name in PAPER for _ in range(5)]
+    assert last[0] == ["AlexNet", "paper", "30:13 (1x)", "29:20 (1.03x)", "23:52 (1.27x)", "20:25 (1.48x)"]
+    assert last[10] == ["GoogLeNet", "paper", "152:28 (1x)", "122:51 (1.24x)", "122:13 (1.25x)", "82:38 (1.84x)"]
+    assert lines[-1] == "Conversions: current, maximum first, then quantise, 9 B/element."
+    notes = "\n".join(lines)
+    assert "no schedule of the inferred 63 epochs gives the published limit" in notes
+
+
+def test_no_line_of_notes_is_longer_than_120(cli):
+    lines = cli("reproduce", "table3").out.splitlines()
+    notes = [line for line in lines if "  " not in line and not line.startswith("Table 3")]
+    assert len(notes) > 20
+    assert max(map(len, notes)) <= 120
 
 
 @pytest.mark.parametrize("overhead", ["ideal", "delayed", "unfused", "table3", "36"])
@@ -62,8 +88,9 @@ def test_overheads(cli, here, overhead):
 @pytest.mark.parametrize(
     ("suffix", "start"),
     [
-        ("txt", "Table 3"), ("csv", "mode,network,column,paper_s,low_s"), ("json", '[\n {\n  "title": "Table 3'),
-        ("md", "## Table 3"), ("tex", "% Table 3"),
+        ("txt", "Modelled iterations, batch 256\n"), ("csv", "mode,network,column,paper_s,low_s"),
+        ("json", '[\n {\n  "title": "Modelled iterations, batch 256"'),
+        ("md", "## Modelled iterations"), ("tex", "% Modelled iterations"),
     ],
 )  # fmt: skip
 def test_outputs(cli, here, suffix, start):
@@ -77,7 +104,14 @@ def test_json_has_all_tables(cli, here):
     tables = json.loads((here / "a.json").read_text())
     cells = [table for table in tables if table["title"].startswith(("Table 3, calibrated", "Table 3, uncalibrated"))]
     assert [len(table["rows"]) for table in cells] == [12, 12, 12, 12]
-    assert [len(table["rows"]) for table in tables[-3:]] == [4, 4, 6]
+    assert [table["title"].partition(":")[0] for table in tables] == [
+        "Modelled iterations, batch 256", "Schedules that the published limit allows",
+        "What the published speedup consists of", "Table 3, calibrated", "Table 3, uncalibrated, no constant",
+        "Table 3, uncalibrated, one constant, fitted on these six cells", "Table 3, uncalibrated, good kernels",
+        "Table 3, GPU hours",
+    ]  # fmt: skip
+    assert [len(table["rows"]) for table in tables[:3]] == [6, 12, 18]
+    assert len(tables[-1]["rows"]) == 15  # the paper and four modes of three networks
 
 
 @pytest.mark.parametrize(
@@ -104,4 +138,5 @@ def test_the_search(cli):
     found = cli("reproduce", "table3", "--search")
     assert found.code == 0
     assert "Search over 4368 variants" in found.out
-    assert found.out.count("FP16 activations in 2 B *") == 1
+    assert found.out.startswith("Search over 4368 variants: the best of both kinds\n")
+    assert found.out.count("sums in FP16, activations in FP16 *") == 1

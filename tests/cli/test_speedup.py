@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -10,10 +11,10 @@ SLOW = ("--device", "slow.toml", "--model", "roofline")
 
 # Seconds of a step, bytes / 1000. FP32: GEMMs of 80 and 80 B, update 160. Mixed precision: GEMMs of 72 and 112 B (k
 # padded to 8), casts of 48 and 64, update 160. 8 bit: GEMMs of 80 and 128 B (k padded to 16), 36 quantised elements
-# of 9 B, update 160; 16 bit: GEMMs as mixed precision.
-#   FP32 0.32, mixed 0.456, 8 bit 0.692 (limit 0.368), 16 bit 0.668 (limit 0.344)
-# Runs of 4 iterations an epoch: FP32 6·4·0.32 = 7.68 s, mixed 10.944 s, MuPPET 4·(0.692 + 0.668 + 0.32) = 6.72 s,
-# of which 8·0.324 = 2.592 s convert; its limit 4.128 s.
+# of 9 B, update 160; 16 bit: GEMMs of 80 and 128 B (as mixed precision, but FP32 out), the rest as 8 bit.
+#   FP32 0.32, mixed 0.456, 8 and 16 bit 0.692 (limit 0.368)
+# Runs of 4 iterations an epoch: FP32 6·4·0.32 = 7.68 s, mixed 10.944 s, MuPPET 4·(2·0.692 + 0.32) = 6.816 s, of which
+# 8·0.324 = 2.592 s convert; its limit 4.224 s.
 GOLDEN = """\
 Training time and speedup: slow.toml, implicit GEMM, model roofline, conversions current
 
@@ -21,9 +22,15 @@ trace  training                   epochs  time    speedup  at equal epochs  by f
 -----  -------------------------  ------  ------  -------  ---------------  ---------------  -----------  --------
 run    FP32                            6  7.68 s  1.00x    1.00x                      1.00x  0.0 %        roofline
 run    mixed precision                 6  10.9 s  0.70x    0.70x                      1.00x  24.6 %       roofline
-run    MuPPET                          3  6.72 s  1.14x    0.57x                      2.00x  38.6 %       roofline
-run    MuPPET, theoretical limit       3  4.13 s  1.86x    0.93x                      2.00x  0.0 %        roofline
+run    MuPPET                          3  6.82 s  1.13x    0.56x                      2.00x  38.0 %       roofline
+run    MuPPET, theoretical limit       3  4.22 s  1.82x    0.91x                      2.00x  0.0 %        roofline
 
+speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule give, and what
+training fewer epochs than the FP32 baseline gives. A range spans what the trace leaves open.
+conversions: share of the time that quantise and cast kernels take; the theoretical limit has none.
+GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32) on tensor cores, int8 (sums in int32)
+on tensor cores.
+Proxies: dfx16 timed as fp16.
 """
 
 
@@ -33,30 +40,58 @@ def rows_of(outcome):
 
 def test_the_table(cli):
     found = cli("speedup", "run.jsonl", *SLOW)
-    assert (found.code, found.err) == (0, "")
-    assert found.out.startswith(GOLDEN)
-    assert found.out.endswith("Proxies: dfx16 timed as fp16.\n")
+    assert (found.code, found.out, found.err) == (0, GOLDEN, "")
 
 
 def test_raw_values(cli, here):
     assert cli("speedup", "run.jsonl", *SLOW, "-o", "a.csv").out == ""
     rows = rows_of((here / "a.csv").read_text())
     assert [row["training"] for row in rows] == ["FP32", "mixed precision", "MuPPET", "MuPPET, theoretical limit"]
-    assert [float(row["time_low_s"]) for row in rows] == pytest.approx([7.68, 10.944, 6.72, 4.128])
-    assert [float(row["overhead_share_low"]) for row in rows] == pytest.approx([0, 0.112 / 0.456, 2.592 / 6.72, 0])
+    assert [float(row["time_low_s"]) for row in rows] == pytest.approx([7.68, 10.944, 6.816, 4.224])
+    assert [float(row["overhead_share_low"]) for row in rows] == pytest.approx([0, 0.112 / 0.456, 2.592 / 6.816, 0])
     assert [row["proxies"] for row in rows] == ["", "", "dfx16 timed as fp16", "dfx16 timed as fp16"]
+    assert list(rows[0]) == [
+        "trace", "network", "training", "epochs", "time_low_s", "time_high_s", "speedup_low", "speedup_high",
+        "equal_epoch_speedup_low", "equal_epoch_speedup_high", "epoch_factor", "overhead_share_low",
+        "overhead_share_high", "basis", "proxies",
+    ]  # fmt: skip
+
+
+def test_ranges_run_in_the_order_of_their_times(cli, here):
+    # Each of three epochs is in 8 bits or in FP32, at least one of them in either.
+    text = (here / "run.jsonl").read_text().splitlines()
+    ladder = '"baseline_epochs":6,"scheme_params":{"ladder":["dfx8","fp32"],"min_dwell":1}}'
+    open_epochs = [text[3].replace('"epoch":2', f'"epoch":{n}').replace('"fp32"', '["dfx8","fp32"]') for n in range(3)]
+    lines = [text[0].replace('"baseline_epochs":6}', ladder), *open_epochs]
+    (here / "run.jsonl").write_text("\n".join(lines) + "\n")
+    found = cli("speedup", "run.jsonl", *SLOW, "--overhead", "ideal")
+    assert (found.code, found.err) == (0, "")
+    # One or two epochs of 4·0.368 s, the others of 4·0.32 s: 4.032 and 4.224 s, of 7.68 s.
+    row = found.out.splitlines()[6]
+    assert "  4.03 s … 4.22 s  1.90x … 1.82x  0.95x … 0.91x " in row
+    cli("speedup", "run.jsonl", *SLOW, "--overhead", "ideal", "-o", "a.csv")
+    raw = rows_of((here / "a.csv").read_text())[2]
+    assert (float(raw["time_low_s"]), float(raw["time_high_s"])) == pytest.approx((4.032, 4.224))
+    assert (float(raw["speedup_low"]), float(raw["speedup_high"])) == pytest.approx((7.68 / 4.224, 7.68 / 4.032))
+
+
+def test_long_times_carry_their_unit(cli):
+    lines = cli("speedup", "muppet-alexnet-imagenet").out.splitlines()[4:8]
+    assert all(re.search(r"  [0-9]+:[0-9]{2} h( |$)", line) for line in lines)
+    lines = cli("speedup", "muppet-resnet20-cifar100").out.splitlines()[4:8]
+    assert all(re.search(r"  [0-9]+ min [0-9]{2} s |  [0-9]+:[0-9]{2} h ", line) for line in lines)
 
 
 @pytest.mark.parametrize(
     ("overhead", "seconds"),
     # Of 36 elements at 5, 9 and 72 B in 8 of 12 iterations; 100 ms in 8 iterations.
-    [("ideal", 4.128), ("delayed", 5.568), ("current", 6.72), ("unfused", 24.864), ("100", 4.928), ("0", 4.128)],
+    [("ideal", 4.224), ("delayed", 5.664), ("current", 6.816), ("unfused", 24.96), ("100", 5.024), ("0", 4.224)],
 )
 def test_overheads(cli, here, overhead, seconds):
     assert cli("speedup", "run.jsonl", *SLOW, "--overhead", overhead, "-o", "a.json").code == 0
     found = json.loads((here / "a.json").read_text())
     assert found["rows"][2]["time_low_s"] == pytest.approx(seconds)
-    assert found["rows"][3]["time_low_s"] == pytest.approx(4.128)
+    assert found["rows"][3]["time_low_s"] == pytest.approx(4.224)
 
 
 def test_table3s_overhead_of_a_bundled_trace(cli):
@@ -107,6 +142,49 @@ def test_gaps_are_a_warning(cli, here):
     assert found.code == 0
     assert found.out.startswith("Training time")
     assert found.err == "W1310 run.jsonl: epoch 1 is missing: no time is counted for it. Add what is missing.\n"
+
+
+def test_gaps_are_an_error_with_strict(cli, here):
+    lines = (here / "run.jsonl").read_text().splitlines()
+    (here / "run.jsonl").write_text("\n".join((lines[0], lines[1], lines[3])) + "\n")
+    found = cli("speedup", "run.jsonl", *SLOW, "--strict", "-o", "a.txt")
+    assert found.refused("W1310 run.jsonl: epoch 1 is missing: no time is counted for it. Add what is missing.")
+    assert not (here / "a.txt").exists()
+    as_json = cli("speedup", "run.jsonl", *SLOW, "--strict", "--errors", "json")
+    assert (as_json.code, as_json.out) == (2, "")
+    assert json.loads(as_json.err)["code"] == "W1310"
+
+
+def test_epochs_cut_short_are_a_warning_and_count_as_far_as_they_went(cli, here):
+    text = (here / "run.jsonl").read_text()
+    lines = text.splitlines()
+    whole = [json.loads(line) for line in lines]
+    last = {**whole[-1], "iterations": 1}
+    (here / "run.jsonl").write_text("\n".join((*lines[:-1], json.dumps(last))) + "\n")
+    found = cli("speedup", "run.jsonl", *SLOW, "-o", "a.csv")
+    assert found.err.startswith(f"W1311 run.jsonl: epoch {last['epoch']} is cut short: the iterations given count.")
+    rows = list(csv.DictReader((here / "a.csv").open()))
+    done = sum(segment["iterations"] for segment in whole[1:-1]) + 1
+    baseline = whole[0].get("baseline_epochs", len(whole) - 1) * whole[1]["iterations"]
+    assert float(rows[2]["epoch_factor"]) == pytest.approx(baseline / done)
+
+
+def test_strict_without_gaps_changes_nothing(cli):
+    found = cli("speedup", "run.jsonl", *SLOW, "--strict")
+    assert (found.code, found.out, found.err) == (0, GOLDEN, "")
+
+
+def test_strict_names_every_trace_with_gaps(cli, here):
+    lines = (here / "run.jsonl").read_text().splitlines()
+    more = [lines[3].replace('"epoch":2', f'"epoch":{n}') for n in (5, 6, 9)]
+    (here / "a.jsonl").write_text("\n".join((*lines[:2], *lines[3:])) + "\n")
+    (here / "b.jsonl").write_text("\n".join((*lines, *more)) + "\n")
+    found = cli("speedup", "run.jsonl", "a.jsonl", "b.jsonl", *SLOW, "--strict")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.splitlines() == [
+        "W1310 a.jsonl: epoch 1 is missing: no time is counted for it. Add what is missing.",
+        "W1310 b.jsonl: epochs 3 to 4, 7 to 8 are missing: no time is counted for it. Add what is missing.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +244,27 @@ def test_wrong_input(cli, here, arguments, start):
     assert sorted(here.iterdir()) == before
 
 
+def test_equal_problems_are_told_once(cli):
+    for arguments in (("nope.jsonl", "nope.jsonl"), ("run.jsonl", "run.jsonl", "--device", "p100")):
+        found = cli("speedup", *arguments)
+        assert found.refused("E1201 nope.jsonl" if "nope.jsonl" in arguments else "E1103 device p100"), found
+
+
+def test_an_error_of_the_arguments_names_no_trace(cli, here):
+    """What lies in no trace is told once, whatever the number of traces; what lies in one, for each of them."""
+    (here / "other.jsonl").write_text((here / "run.jsonl").read_text().replace("dfx16", "fp16"))
+    (here / "third.jsonl").write_text((here / "run.jsonl").read_text().replace("dfx16", "bf16"))
+    both = ("speedup", "run.jsonl", "other.jsonl", "third.jsonl", *SLOW)
+    assert cli(*both, "--network", "resnet8").refused("E1002 network 'resnet8' is not known.")
+    assert cli(*both, "--overhead", "x").refused("E1105 --overhead 'x' is neither")
+    assert cli(*both, "--mapping", "x").refused("E1005 mapping 'x' is not known.")
+    found = cli(*both)
+    assert (found.code, found.out) == (2, "")
+    assert [line.split(" does ")[0] for line in found.err.splitlines()] == [
+        "E1104 other.jsonl: scheme muppet:", "E1104 third.jsonl: scheme muppet:",
+    ]  # fmt: skip
+
+
 def test_problems_of_all_traces_come_together(cli):
     found = cli("speedup", "run.jsonl", "nope.jsonl", "neither.jsonl")
     assert found.code == 2
@@ -186,18 +285,24 @@ def test_problems_of_all_traces_come_together(cli):
             "E1311 run.jsonl:2: epoch 0 has 5 iterations",
         ),
         (lambda text: text.replace('"epoch":2', '"epoch":0'), "E1309 run.jsonl:4: epoch 0 follows epoch 1."),
-        (lambda text: text.replace("dfx16", "fp16"), "E1104 scheme muppet: does not train in fp16."),
-        (lambda text: text.replace('"muppet"', '"mupet"'), "E1006 scheme 'mupet' is not known. Did you mean muppet?"),
+        (lambda text: text.replace("dfx16", "fp16"), "E1104 run.jsonl: scheme muppet: does not train in fp16."),
+        (
+            lambda text: text.replace('"muppet"', '"mupet"'),
+            "E1006 run.jsonl: scheme 'mupet' is not known. Did you mean muppet?",
+        ),
         (lambda text: text.replace("one.toml", "two.toml"), "E1201 two.toml does not exist."),
-        (lambda text: text.replace("one.toml", "one"), "E1002 network 'one' is not known."),
+        (lambda text: text.replace("one.toml", "one"), "E1002 run.jsonl: network 'one' is not known."),
         (
             lambda text: text.replace('"iterations":4,', '"iterations":4,"layers":{"fd":"fp32"},', 1),
-            "E1108 layer 'fd': one",
+            "E1108 run.jsonl: layer 'fd': one has no such layer with a GEMM. Correct it.",
         ),
         (lambda text: text.replace('{"note":"made up"}', "{}"), "E1304 run.jsonl:1: source: is empty."),
         (lambda text: text.replace('"samples":8', '"samples":8,"samples":9'), "E1302 run.jsonl:1"),
         (lambda text: text.replace('"batch":2', '"batch":NaN'), "E1301 run.jsonl:1"),
-        (lambda text: text.replace('"fprop":"dfx8"', '"fprop":["dfx8","dfx12"]'), "E1315 trace:"),
+        (
+            lambda text: text.replace('"fprop":"dfx8"', '"fprop":["dfx8","dfx12"]'),
+            "E1315 run.jsonl: trace: the precision of some epochs is not known",
+        ),
         (lambda text: "\x1b]0;owned\x07" + text, "E1301 run.jsonl:1"),
     ],
 )

@@ -307,3 +307,21 @@ def test_what_there_was_to_choose_from_stays_one_short_line():
 def test_errors_are_input_errors(read):
     with pytest.raises(InputError):
         read("layers = []")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("parameters = { " + ", ".join(f"p{i} = 1" for i in range(1001)) + " }\n", "E1403"),
+        ("", "E1405"),
+    ],
+)
+def test_what_would_take_too_long_is_refused(tmp_path, text, code):
+    many = ", ".join(['"a"'] * 257)
+    rows = '{ op = "conv", name = "a", out = 1 },\n' + (
+        f'{{ op = "concat", from = [{many}] }},\n' if code == "E1405" else ""
+    )
+    path = tmp_path / "n.toml"
+    path.write_text(f'title = "t"\nsource = "s"\ninput = [1, 3, 3]\n{text}layers = [\n{rows}]\n')
+    with pytest.raises(InputError, match=f"^{code} "):
+        read_network(path)

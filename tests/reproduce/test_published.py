@@ -24,6 +24,11 @@ RATIOS = {
 }
 # Speedups over FP32 as the paper prints them: mixed precision, MuPPET, limit.
 PRINTED = {"AlexNet": (1.03, 1.27, 1.48), "ResNet18": (1.36, 1.32, 1.43), "GoogLeNet": (1.24, 1.25, 1.84)}
+AS_TEXT = {
+    "AlexNet": ("1x", "1.03x", "1.27x", "1.48x"),
+    "ResNet18": ("1x", "1.36x", "1.32x", "1.43x"),
+    "GoogLeNet": ("1x", "1.24x", "1.25x", "1.84x"),
+}
 # s/epoch, ms/iteration, images/s, images/s of 80 %, TFLOP/s.
 RATES = {
     ("AlexNet", "fp32"): ("725.2", "144.9", "1767", "1413", "8.38"),
@@ -93,6 +98,20 @@ def test_speedups_as_printed(title):
             assert round(ours, 2) == printed
 
 
+@pytest.mark.parametrize("title", NAMES)
+def test_rows_hold_the_speedups_as_text(title):
+    assert ROWS[title].printed == dict(zip(COLUMNS, AS_TEXT[title], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("title", "fp32", "mixed"), [("AlexNet", 725.2, 704.0), ("ResNet18", 3186.4, 2338.0), ("GoogLeNet", 3659.2, 2948.4)]
+)
+def test_epochs_of_the_baselines(title, fp32, mixed):
+    row = ROWS[title]
+    assert row.baseline_epochs == 150
+    assert (row.epoch("fp32"), row.epoch("mixed")) == pytest.approx((fp32, mixed), rel=1e-12)
+
+
 def test_the_means_of_the_abstracts():
     assert round(sum(PRINTED[title][1] for title in NAMES) / 3, 2) == 1.28
     assert round(sum(PRINTED[title][2] for title in NAMES) / 3, 3) == 1.583  # "1.58x": the limit, not MuPPET
@@ -146,7 +165,10 @@ def test_gemm_shares_in_round_numbers():
 
 def test_what_is_known_of_the_schedules():
     known = {row.title: (row.known.quantised, row.known.fp32) for row in table3().rows}
-    assert known == {"AlexNet": (69, (44,)), "ResNet18": (None, (45, 59)), "GoogLeNet": (63, (44,))}
+    assert known == {
+        "AlexNet": ((69, 72), (44, 45)), "ResNet18": ((), (45, 59)), "GoogLeNet": ((63,), (44, 45)),
+    }  # fmt: skip
     assert all(row.known.source for row in table3().rows)
     assert "inferred" in ROWS["AlexNet"].known.source
     assert "weak" in ROWS["GoogLeNet"].known.source
+    assert "nothing is known" in ROWS["ResNet18"].known.source

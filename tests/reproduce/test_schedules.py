@@ -1,11 +1,14 @@
 """Which schedules Table 3 allows: every number to its printed digits, and the rule behind them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perfmodel.reproduce.published import table3
 from perfmodel.reproduce.schedules import (
     Schedule,
     break_even_quantised,
+    fitting,
     implied_overhead,
     least_quantised,
     quantised_rest,
@@ -115,6 +118,28 @@ def test_every_solution_reproduces_the_limit_and_obeys_the_rule(title, rho):
     assert count or (title, rho) == ("GoogLeNet", 0.95)
 
 
+# Least and greatest N at each of these ratios alone are those of `RANGES`.
+@pytest.mark.parametrize(
+    ("title", "n32", "low", "high", "totals"),
+    [  # the unions of the spec's ranges at .5, .7 and .9, and what lies between
+        ("AlexNet", 44, 0.5, 0.9, range(60, 91, 3)),
+        ("AlexNet", 45, 0.7, 0.9, range(60, 70, 3)),
+        ("ResNet18", 59, 0.5, 0.5, range(69, 91, 3)),
+        ("GoogLeNet", 44, 0.5, 0.7, range(51, 64, 3)),
+        ("GoogLeNet", 45, 0.9, 0.9, ()),
+    ],
+)
+def test_totals_that_fit_between_two_ratios(title, n32, low, high, totals):
+    assert fitting(ROWS[title], n32, low, high) == list(totals)
+
+
+@given(st.sampled_from(sorted(ROWS)), st.sampled_from([44, 45, 59]), st.floats(0.3, 0.95), st.floats(0.0, 0.04))
+def test_what_fits_at_one_ratio_fits_in_an_interval_around_it(title, n32, rho, more):
+    at_one = {round(schedule.quantised) for schedule in solutions(ROWS[title], n32, rho)}
+    assert at_one <= set(fitting(ROWS[title], n32, rho - more, rho + more))
+    assert at_one == set(fitting(ROWS[title], n32, rho, rho))
+
+
 def test_the_oracle():
     # In minutes: t16 = 1760/150 = 11.7333, R = 1225 - 44·1813/150 = 693.1867,
     # n8 = (69·11.7333 - 693.1867) / (11.7333·0.4) = 24.804.
@@ -179,9 +204,10 @@ def test_implied_overhead(title, n, milliseconds):
 
 @pytest.mark.parametrize(
     ("title", "count"),
-    # N known: n8 of 9, 12 … N - 27. ResNet18: for every N of 36, 39 … 105 with 45 epochs of FP32, and … 90 with 59,
-    # (N - 36) / 3 + 1 of them: 1 + 2 + … + 24 = 300, and 1 + … + 19 = 190.
-    [("AlexNet", 12), ("GoogLeNet", 10), ("ResNet18", 490)],
+    # N known: n8 of 9, 12 … N - 27, (N - 36) / 3 + 1 of them, for 44 and 45 epochs of FP32: 2·(12 + 13) at 69 and 72,
+    # 2·10 at 63. ResNet18: for every N of 36, 39 … 105 with 45 epochs of FP32, and … 90 with 59: 1 + 2 + … + 24 = 300,
+    # and 1 + … + 19 = 190.
+    [("AlexNet", 50), ("GoogLeNet", 20), ("ResNet18", 490)],
 )
 def test_the_region_obeys_the_rule(title, count):
     found = list(region(ROWS[title]))
@@ -192,8 +218,15 @@ def test_the_region_obeys_the_rule(title, count):
         assert schedule.n8 % 3 == schedule.n16 % 3 == 0
         assert schedule.quantised + schedule.n32 <= 150
         assert schedule.n32 in ROWS[title].known.fp32
-    totals = {schedule.quantised for schedule in found}
-    assert totals == ({ROWS[title].known.quantised} if title != "ResNet18" else set(range(36, 106, 3)))
+    totals = {(schedule.quantised, schedule.n32) for schedule in found}
+    assert (
+        totals
+        == {
+            "AlexNet": {(69, 44), (69, 45), (72, 44), (72, 45)},
+            "GoogLeNet": {(63, 44), (63, 45)},
+            "ResNet18": {(n, 45) for n in range(36, 106, 3)} | {(n, 59) for n in range(36, 92, 3)},
+        }[title]
+    )
 
 
 def test_the_time_of_a_schedule():

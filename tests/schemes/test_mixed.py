@@ -37,6 +37,8 @@ def test_gemms_are_fp16_with_k_padded_to_eight(tmp_path):
     assert [(work.layer, work.pass_, work.kernel.k) for work in gemms] == [
         ("conv", "fprop", 24), ("conv", "wgrad", 32), ("fc", "fprop", 48), ("fc", "dgrad", 8), ("fc", "wgrad", 8),
     ]  # fmt: skip
+    assert {work.kernel.precision.output.name for work in gemms} == {"fp16"}
+    assert gemms[2].kernel.bytes == (2 * 48 + 48 * 5 + 2 * 5) * 2  # fc, forward
     assert not any(work.proxy for work in gemms)
 
 
@@ -75,8 +77,11 @@ def test_the_overhead_of_quantising_is_not_its_own(tmp_path):
 
 
 def test_variants(tmp_path):
-    works = tiny_step(tmp_path, Mixed("fp16", 4.0))
-    assert {work.kernel.precision.name for work in works if isinstance(work.kernel, Gemm)} == {"fp16+fp16"}
+    works = tiny_step(tmp_path, Mixed("fp16", "fp32"))
+    gemms = [work.kernel for work in works if isinstance(work.kernel, Gemm)]
+    assert {gemm.precision.name for gemm in gemms} == {"fp16+fp16"}
+    assert {gemm.precision.output.name for gemm in gemms} == {"fp32"}  # as wide as what is stored
+    assert gemms[2].bytes == (2 * 48 + 48 * 5) * 2 + 2 * 5 * 4  # fc, forward
     (relu,) = [work for work in works if work.kind == "activation" and work.pass_ == "fprop"]
     assert relu.kernel.bytes == 768
 

@@ -177,6 +177,19 @@ def test_fp16_accumulation_is_a_choice():
     assert Muppet("fp16").gemm(find_format("dfx8"), "fprop").precision.name == "int8"
 
 
+@pytest.mark.parametrize(
+    ("name", "output", "bytes_in", "bytes_out"),
+    # fc, forward: 2x48 and 48x5 elements in, 2x5 out. Tensors between layers are FP32, whatever the GEMM multiplies.
+    [("dfx8", "int32", 336, 40), ("dfx12", "fp32", 672, 40), ("dfx16", "fp32", 672, 40), ("fp32", "fp32", 1344, 40)],
+)
+@pytest.mark.parametrize("accumulate", ["fp32", "fp16"])
+def test_gemms_write_four_bytes(tmp_path, name, output, bytes_in, bytes_out, accumulate):
+    works = tiny_step(tmp_path, everywhere(name), Overhead("ideal"), Muppet(accumulate))
+    assert {w.kernel.precision.output.name for w in works if isinstance(w.kernel, Gemm)} == {output}
+    (forward,) = [w.kernel for w in works if (w.layer, w.pass_, w.kind) == ("fc", "fprop", "gemm")]
+    assert forward.bytes == bytes_in + bytes_out
+
+
 def test_all_but_the_gemms_runs_in_fp32(tmp_path):
     assert Muppet().activation_bytes(find_format("dfx8")) == 4.0
     bias = [w.kernel.bytes for w in tiny_step(tmp_path, everywhere("dfx8"), Overhead("ideal")) if w.kind == "bias"]
@@ -187,3 +200,12 @@ def test_all_but_the_gemms_runs_in_fp32(tmp_path):
 def test_other_formats_are_refused(name):
     with pytest.raises(Unsupported, match=rf"^E1104 scheme muppet: .* {name}\. It uses dfx8, dfx12, dfx14,"):
         Muppet().gemm(find_format(name), "fprop")
+
+
+def test_each_tensor_is_quantised_for_its_own_pass(tmp_path):
+    backward = StepFormats(PassPrecision("fp32", "dfx8", "dfx8"))
+    rows = [(w.layer, w.pass_) for w in tiny_step(tmp_path, backward, Overhead("delayed")) if w.kind == "quantise"]
+    assert rows == [
+        ("conv", "wgrad"), ("fc", "dgrad"), ("fc", "wgrad"),
+        ("conv", "update"), ("conv", "update"), ("fc", "update"), ("fc", "update"),
+    ]  # fmt: skip

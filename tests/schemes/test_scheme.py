@@ -5,7 +5,7 @@ import pytest
 from perfmodel.errors import InputError, UnknownName, Unsupported
 from perfmodel.formats import find_format
 from perfmodel.lowering import Delay
-from perfmodel.schemes import LEVELS, SCHEMES, Overhead, find_breakdown_scheme, find_overhead, find_scheme
+from perfmodel.schemes import LEVELS, SCHEMES, Overhead, find_breakdown_scheme, find_overhead, find_scheme, step_words
 
 
 def test_what_there_is():
@@ -36,17 +36,22 @@ def test_unknown_schemes(name, text):
         find_scheme(name)
 
 
-# Bytes for each element, and kernels.
+# Bytes read and written for each element, and kernels: one byte goes out, but the chain of kernels writes each of its
+# intermediate results, and of its 18 accesses of 4 B one half is written.
 @pytest.mark.parametrize(
-    ("level", "per_element", "kernels"), [("ideal", 0, 0), ("delayed", 5, 1), ("current", 9, 2), ("unfused", 72, 14)]
+    ("level", "read", "written", "kernels"),
+    [("ideal", 0, 0, 0), ("delayed", 4, 1, 1), ("current", 8, 1, 2), ("unfused", 36, 36, 14)],
 )
-def test_levels(level, per_element, kernels):
+def test_levels(level, read, written, kernels):
     works = list(Overhead(level).quantise("layer", "dgrad", 1000))
-    assert sum(work.kernel.bytes * work.count for work in works) == pytest.approx(1000 * per_element)
+    assert sum(work.kernel.bytes * work.count for work in works) == pytest.approx(1000 * (read + written))
+    assert (LEVELS[level].read_bytes, LEVELS[level].written_bytes) == (read, written)
+    assert (LEVELS[level].bytes_per_element, LEVELS[level].kernels) == (read + written, kernels)
     assert sum(work.count for work in works) == kernels
     for work in works:
         assert (work.layer, work.pass_, work.kind) == ("layer", "dgrad", "quantise")
-        assert work.kernel.bytes_written * work.count == pytest.approx(1000)  # one byte out for each element
+        assert work.kernel.bytes_read * work.count == pytest.approx(1000 * read)
+        assert work.kernel.bytes_written * work.count == pytest.approx(1000 * written)
     assert list(Overhead(level).whole_step()) == []
     assert list(LEVELS) == ["ideal", "delayed", "current", "unfused"]
 
@@ -57,6 +62,29 @@ def test_a_given_time_replaces_the_levels():
     (work,) = given.whole_step()
     assert work.kernel == Delay(0.036, "given")
     assert list(find_overhead("0").whole_step()) == []
+
+
+@pytest.mark.parametrize(
+    ("overhead", "words"),
+    [
+        (Overhead(), "current, maximum first, then quantise, 9 B/element"),
+        (Overhead("ideal"), "ideal, no overhead: the paper's theoretical limit"),
+        (Overhead("delayed"), "delayed, one pass with the scale of an earlier step, 5 B/element"),
+        (Overhead("unfused"), "unfused, the reference's chain of PyTorch kernels, 72 B/element"),
+        (Overhead("given", 0.036), "36 ms for each quantised iteration (given)"),
+        (Overhead("given", 0.0), "0 ms for each quantised iteration (given)"),
+        (Overhead("table3", 0.4518723, "published"), "451.9 ms for each quantised iteration (published)"),
+        (Overhead("given", 2e-6), "0.002 ms for each quantised iteration (given)"),
+    ],
+)
+def test_overheads_in_words(overhead, words):
+    assert overhead.words == words
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_words_of_a_level_name_its_bytes(level):
+    size = LEVELS[level].bytes_per_element
+    assert size == 0 or f", {size:.0f} B/element" in Overhead(level).words
 
 
 @pytest.mark.parametrize(
@@ -121,9 +149,29 @@ def test_uniform_precision_converts_nothing(precision, width):
     assert scheme.gemm(find_format(format_), "fprop").precision.name == precision
 
 
+@pytest.mark.parametrize(
+    ("precision", "words"),
+    [
+        ("fp32", "a step of FP32, 4 B between layers"),
+        ("fp16", "a step of mixed precision, 2 B between layers"),
+        ("int8", "a step of MuPPET in dfx8, 4 B between layers"),
+        ("dfx8", "a step of MuPPET, 4 B between layers"),
+        ("dfx14", "a step of MuPPET, 4 B between layers"),
+        ("tf32", "GEMMs in tf32, nothing converted, 4 B between layers"),
+        ("fp16+fp16", "GEMMs in fp16+fp16, nothing converted, 2 B between layers"),
+        ("fp8_e4m3", "GEMMs in fp8_e4m3, nothing converted, 2 B between layers"),
+        ("fp64", "GEMMs in fp64, nothing converted, 8 B between layers"),
+    ],
+)
+def test_what_a_precision_stands_for_in_words(precision, words):
+    assert step_words(precision) == words
+
+
 def test_precisions_that_stand_for_nothing():
     with pytest.raises(UnknownName, match=r"E1004 .*Did you mean fp16\?"):
         find_breakdown_scheme("fp17")
+    with pytest.raises(UnknownName, match=r"E1004 .*Did you mean fp16\?"):
+        step_words("fp17")
     with pytest.raises(Unsupported, match="E1101 precision 'mxfp4'"):
         find_breakdown_scheme("mxfp4")
     with pytest.raises(Unsupported, match="E1101 precision 'dfx4'"):  # MuPPET does not train in it

@@ -127,6 +127,14 @@ class TestTrace:
         assert trace.gaps == gaps
         assert trace.epochs == len(set(epochs))
 
+    @pytest.mark.parametrize(
+        ("rows", "partial"),
+        [([(0, 10), (1, 10)], ()), ([(0, 10), (1, 3)], (1,)), ([(0, 4), (0, 6), (1, 4), (1, 5)], (1,))],
+    )
+    def test_epochs_cut_short_are_listed(self, rows, partial):
+        segments = [Segment(epoch, iterations, PassPrecision.same("fp32")) for epoch, iterations in rows]
+        assert Trace("net", "data", "scheme", 100, 10, segments, {"by": "a test"}).partial == partial
+
     def test_candidates_have_a_label(self):
         assert trace_of(("dfx8", "dfx12"), "fp32").epochs_by_precision() == {"dfx8|dfx12": 1, "fp32": 1}
 
