@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 LISTED = 40  # known names that an error lists
+NEAREST = 4  # names that an error proposes
 SHOWN = 20  # problems of one file that are printed before the rest are only counted
 
 
@@ -101,7 +102,9 @@ def unknown_name(code: str, what: str, name: object, known: Iterable[str]) -> Un
     from difflib import get_close_matches  # only ever needed when something went wrong
 
     known = list(known)
-    near = get_close_matches(str(name)[:100].lower(), known, n=3, cutoff=0.6)
+    given = str(name)[:100].lower()
+    longer = [one for one in known if given and one.startswith(given)]  # fp8 is the beginning of two formats
+    near = list(dict.fromkeys((*longer, *get_close_matches(given, known, n=3, cutoff=0.6))))[:NEAREST]
     listed = ", ".join(known[:LISTED]) + (f" … ({len(known)} in all)" if len(known) > LISTED else "")
     fix = f"Did you mean {' or '.join(near)}?" if near else f"Known: {listed}."
     return UnknownName.at(code, what, f"{quote(name)} is not known.", fix)

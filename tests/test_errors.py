@@ -125,3 +125,9 @@ def test_unknown_name_of_megabytes_is_cut():
     line = str(unknown_name("E1002", "network", "x" * 5_000_000, ["alexnet"]))
     assert line.startswith("E1002 network 'xxx")
     assert len(line) < 200
+
+
+def test_a_beginning_of_names_proposes_them():
+    line = str(unknown_name("E1004", "format", "FP8", ["int8", "fp8_e5m2", "fp8_e4m3", "fp16"]))
+    assert line == "E1004 format 'FP8' is not known. Did you mean fp8_e5m2 or fp8_e4m3?"
+    assert "Did you mean" not in str(unknown_name("E1004", "format", "", ["int8"]))

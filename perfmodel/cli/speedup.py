@@ -105,7 +105,8 @@ def _draw(name: str, comparison, note: str, output: str) -> None:
     from perfmodel.report.figures import timeline_figure, write_figure
     from perfmodel.report.speedup import timeline_frame
 
-    write_figure(timeline_figure(timeline_frame(comparison), f"{name}: {comparison.network.title}", note), output)
+    title = f"{name}: {comparison.network.title}"
+    write_figure(timeline_figure(timeline_frame(comparison), title, note, comparison.runs[0].title), output)
 
 
 def _name(trace: str) -> str:

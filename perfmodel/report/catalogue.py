@@ -163,7 +163,13 @@ def traces_table() -> Table:
     notes = (
         "A trace that is not complete is priced at both ends of what it may stand for; perfmodel traces NAME says why.",
     )
-    return Table("Traces", pd.DataFrame(rows), {"source": short}, headers, notes)
+    return Table(
+        "Traces",
+        pd.DataFrame(rows),
+        {"source": lambda source: short(source.rpartition("evidence: ")[2])},
+        headers,
+        notes,
+    )
 
 
 def _trace_row(name: str, trace: Trace) -> dict:

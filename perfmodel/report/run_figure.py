@@ -23,17 +23,17 @@ RUN_IN, HOURS_IN = 8.5, 3.2  # width of a timeline, height of its lower part
 HOURS_LINES = (
     ("FP32", "fp32_hours", {"color": style.BLUE, "linestyle": "--", "linewidth": 1.5}),
     ("mixed precision", "mixed_hours", {"color": style.GREEN, "linestyle": "--", "linewidth": 1.5}),
-    ("this run", "run_hours", {"color": style.BLACK, "linewidth": 2.2}),
+    ("", "run_hours", {"color": style.BLACK, "linewidth": 2.2}),
 )
 
 
-def timeline_figure(frame: pd.DataFrame, title: str, note: str = "") -> Figure:
+def timeline_figure(frame: pd.DataFrame, title: str, note: str = "", run: str = "this run") -> Figure:
     """A run, epoch by epoch: above its precision, below its hours so far and those of both baselines.
 
     `frame` has the columns epoch (ascending), precision (missing after the run's end; candidates joined by `|`),
     run_hours, fp32_hours and mixed_hours: hours from the start to the end of that epoch, NaN after that run's end and
     everywhere for a baseline that there is not. `run_low_hours` and `run_high_hours`, where given, are drawn as a band;
-    a run of which only these bounds are known has NaN in all of run_hours.
+    a run of which only these bounds are known has NaN in all of run_hours. `run` is what its curve is called.
 
     Raises `ValueError` for an empty frame, a missing column or epochs out of order: mistakes of the program.
     """
@@ -46,7 +46,7 @@ def timeline_figure(frame: pd.DataFrame, title: str, note: str = "") -> Figure:
         figure = page(title, "", note, RUN_IN, sum(heights) + 1.1)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=heights)
         _draw_precisions(above, frame, levels)
-        _draw_hours(below, frame)
+        _draw_hours(below, frame, run)
         return style.settle(figure)
 
 
@@ -101,11 +101,12 @@ def _name_span(axes: Axes, y: int, first: int, count: int, total: int, color: st
     axes.text(x, y, text, ha=side, va="center_baseline", size=style.SMALL, color=ink, bbox=box)
 
 
-def _draw_hours(axes: Axes, frame: pd.DataFrame) -> None:
+def _draw_hours(axes: Axes, frame: pd.DataFrame, run: str) -> None:
     longest = frame[[name for name in frame.columns if name.endswith("_hours")]].max().max()
     scale, unit = (60, "minutes") if longest < 1 else (1, "hours")
     band, ends = _draw_band(axes, frame, scale), []
-    for name, column, look in HOURS_LINES:
+    for baseline, column, look in HOURS_LINES:
+        name = baseline or run
         x, hours = _curve(frame, column)
         if len(x) == 1:  # a baseline that there is not, or a run of which only the bounds are known
             ends += [(*band[:2], f"{name}: {band[2]}", look["color"])] if band and column == "run_hours" else []

@@ -1,7 +1,10 @@
 """Training schemes by name: one file each; a new one is a file and a row here."""
 
-from perfmodel.errors import unknown_name
+from dataclasses import replace
+
+from perfmodel.errors import Unsupported, unknown_name
 from perfmodel.formats import find_format
+from perfmodel.gemm import ACCUMULATORS
 from perfmodel.schemes.fp32 import Fp32
 from perfmodel.schemes.mixed import Mixed
 from perfmodel.schemes.muppet import Muppet
@@ -35,7 +38,11 @@ def find_breakdown_scheme(precision: str) -> tuple[Scheme, str]:
         scheme, format_ = STEP_OF[precision]
         return SCHEMES[scheme], format_
     scheme = Uniform(precision)
-    return scheme, scheme.formats[0]
+    try:
+        return scheme, scheme.formats[0]
+    except Unsupported as error:
+        known = ", ".join(dict.fromkeys((*STEP_OF, *ACCUMULATORS)))
+        raise Unsupported(replace(problem, fix=f"Choose one of {known}.") for problem in error.problems) from None
 
 
 def step_words(precision: str) -> str:
