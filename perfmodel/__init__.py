@@ -18,6 +18,8 @@ _HOME = {
     "find_precision": "gemm",
     "find_device": "devices",
     "find_network": "networks",
+    "PassPrecision": "traces",
+    "Segment": "traces",
     "Trace": "traces",
     "find_trace": "traces",
     "read_trace": "traces",
@@ -42,4 +44,4 @@ def __getattr__(name: str):
 
 
 def __dir__():
-    return sorted((*globals(), *__all__))
+    return sorted({*globals(), *__all__})

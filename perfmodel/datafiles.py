@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from perfmodel.errors import InputError, quote, unknown_name
+from perfmodel.errors import InputError, Problem, quote, unknown_name
 
 DATA = Path(__file__).parent / "data"
 LARGEST_BYTES = 2**20  # of a hand-written TOML file; more is a mistake or an attack
@@ -103,6 +103,12 @@ class Section:
     def fail(self, code: str, name: str, found: str, fix: str) -> InputError:
         """The error at key `name` of this table."""
         return InputError.at(code, self.at(name), found, fix)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise E1210 for all of these keys that are missing, not for the first alone."""
+        missing = [name for name in names if name not in self.values]
+        if missing:
+            raise InputError(Problem("E1210", self.at(name), "is missing.", f"Add {name}.") for name in missing)
 
     def take(self, name: str, kind: type | tuple[type, ...], default: Any = ..., expected: str = "") -> Any:
         """The value at `name`, which must be of `kind`; `default` where the key is absent, else E1210."""

@@ -9,9 +9,15 @@ from pathlib import Path
 from perfmodel.datafiles import Section, bundled, find_file, read_toml
 from perfmodel.errors import Unsupported, quote
 from perfmodel.formats import FORMATS
-from perfmodel.gemm import Precision
+from perfmodel.gemm import ACCUMULATORS, Precision, find_precision
 from perfmodel.units import GIGA, KIB, MEGA, TERA
 
+REQUIRED = (
+    "title", "source", "architecture", "compute_capability", "sms", "base_mhz", "boost_mhz", "registers_per_sm",
+    "shared_kib_per_sm", "shared_bytes_per_clock_per_sm", "threads_per_sm", "ctas_per_sm", "l2_kib",
+    "l2_bytes_per_clock", "dram_gb_per_s", "memory_gib", "rates",
+)  # fmt: skip
+PEAK_TOLERANCE = 0.03  # between a published peak and that of the rate: more is a slip, such as a peak with sparsity
 UNITS = ("simt", "dp4a", "tensor")
 
 
@@ -94,6 +100,7 @@ def find_device(name: str) -> Device:
 def read_device(path: Path) -> Device:
     """The device that a file describes; every key is required, cited and checked."""
     top = read_toml(path)
+    top.require(REQUIRED)
     boost = _number(top, "boost_mhz") * MEGA
     major, _, minor = top.text("compute_capability").partition(".")
     if not ((major + minor).isascii() and major.isdecimal() and minor.isdecimal() and len(major + minor) < 5):
@@ -122,7 +129,21 @@ def read_device(path: Path) -> Device:
         assumed=tuple(str(key) for key in top.take("assumed", list, [])),
     )
     top.finish()
+    _check_peaks(device, top)
     return device
+
+
+def _check_peaks(device: Device, top: Section) -> None:
+    """Raise E1214 where a published peak and the one that the rate gives are not the same."""
+    for i, ((operand, accumulate), rate) in enumerate(device.rates.items()):
+        published = rate.published_flop_per_s
+        peak = device.peak_flop_per_s(find_precision(operand, accumulate)) if published else None
+        if published and abs(peak / published - 1) > PEAK_TOLERANCE:
+            raise top.fail(
+                "E1214", f"rates[{i}].tflop_per_s",
+                f"{published / TERA:g} is not the {peak / TERA:.4g} of {rate.macs_per_clock:g} MAC per clock and SM.",
+                "Give the dense peak (without sparsity) and the clock that belongs to it, or leave it out.",
+            )  # fmt: skip
 
 
 def _number(section: Section, key: str, default=...) -> float:
@@ -133,7 +154,7 @@ def _number(section: Section, key: str, default=...) -> float:
 def _read_rates(top: Section) -> dict[tuple[str, str], Rate]:
     rates = {}
     for row in top.tables("rates"):
-        operand, accumulate = (_choice(row, key, FORMATS) for key in ("operand", "accumulate"))
+        operand, accumulate = _choice(row, "operand", ACCUMULATORS), _choice(row, "accumulate", FORMATS)
         unit = _choice(row, "unit", UNITS)
         if (operand, accumulate) in rates:
             raise row.fail("E1211", "operand", f"{operand} with {accumulate} stands here twice.", "Remove one row.")

@@ -30,6 +30,12 @@ class Problem:
         line = " ".join(part for part in (self.code, self.place, self.found, self.fix) if part)
         return printable(line)  # a path may hold line breaks and terminal controls
 
+    def json(self) -> str:
+        """The same as one JSON object with the keys code, place, found and fix."""
+        import json  # only ever needed when something went wrong
+
+        return json.dumps(asdict(self))
+
 
 class PerfModelError(Exception):
     """Base of all errors that a user can cause; the command line prints it and exits with 2."""
@@ -44,12 +50,6 @@ class PerfModelError(Exception):
         if len(self.problems) > SHOWN:
             lines.append(f"… {len(self.problems) - SHOWN} more")
         return lines
-
-    def json_lines(self) -> list[str]:
-        """One JSON object a problem, all of them, with the keys code, place, found and fix."""
-        import json  # only ever needed when something went wrong
-
-        return [json.dumps(asdict(problem)) for problem in self.problems]
 
     @classmethod
     def at(cls, code: str, place: str, found: str, fix: str = ""):

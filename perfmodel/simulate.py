@@ -75,13 +75,16 @@ class SegmentCost:
         return self.formats.label
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunCost:
     """The cost of a whole run: one row a segment, and the steps that they are made of."""
 
     title: str
     segments: tuple[SegmentCost, ...]
     steps: dict[StepFormats, StepCost]
+
+    def __repr__(self) -> str:
+        return f"<{self.title}: {self.epochs} epochs, {self.seconds:.6g} s, {self.basis}>"
 
     @cached_property
     def seconds(self) -> float:
@@ -173,7 +176,7 @@ def constant_run(
     return RunCost(scheme.title, segments, {formats: step})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """A trace's run beside its baselines.
 
@@ -187,6 +190,11 @@ class Comparison:
     mixed: RunCost
     runs: tuple[RunCost, ...]
     limits: tuple[RunCost, ...]
+
+    def __repr__(self) -> str:
+        ours = " or ".join(f"{run.seconds:.6g} s" for run in self.runs)
+        baselines = f"FP32 {self.fp32.seconds:.6g} s, mixed precision {self.mixed.seconds:.6g} s"
+        return f"<{self.network.name}: {baselines}, run {ours}>"
 
 
 def compare(trace: Trace, network: Network, setting: Setting, baseline_epochs: int | None = None) -> Comparison:

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -256,7 +257,6 @@ BROKEN = [
     (swap("tflop_per_s = 8.1", "mhz = -1"), "E1212", "rates[0].mhz: -1 is not a number above 1e-09 and up to 1e+12."),
     (T4[: T4.index("rates")] + "rates = []", "E1210", "rates: is empty."),
     (T4[: T4.index("rates")] + "rates = [7]", "E1211", "rates[0]: 7 is not a table."),
-    ("", "E1210", "boost_mhz: is missing."),
     (T4 + "\0", "E1205", "a NUL byte."),
     (T4.encode() + b"# \xb5s", "E1205", "0xb5 is not UTF-8."),
     (put("sms", ""), "E1206", "not valid TOML: Invalid value (at line"),
@@ -287,3 +287,35 @@ def test_what_is_no_device_file_is_one_clear_line(tmp_path, kind, code):
         read_device(path)
     (line,) = caught.value.lines()
     assert line.startswith(f"{code} {path} ")
+
+
+def test_all_missing_keys_are_named_at_once(tmp_path):
+    path = tmp_path / "card.toml"
+    path.write_text('title = "A card"\nsms = 7\n')
+    with pytest.raises(InputError) as caught:
+        find_device(str(path))
+    lines = caught.value.lines()
+    assert len(lines) == 15  # of 17 required keys
+    assert lines[0] == f"E1210 {path}: source: is missing. Add source."
+    assert lines[-1] == f"E1210 {path}: rates: is missing. Add rates."
+
+
+@pytest.mark.parametrize(("peak", "accepted"), [("130", True), ("133", True), ("260", False), ("126", False)])
+def test_a_published_peak_must_be_that_of_the_rate(tmp_path, peak, accepted):
+    # INT8 on the T4: 2 · 1024 · 40 SMs · 1.59 GHz = 130.3 TOP/s; 260 would be twice that, as with sparsity.
+    path = tmp_path / "card.toml"
+    path.write_text(T4.replace("tflop_per_s = 130 ", f"tflop_per_s = {peak} "))
+    assert (path.read_text() == T4) is (peak == "130")
+    if accepted:
+        assert find_device(str(path)).sms == 40
+        return
+    with pytest.raises(InputError, match=rf"E1214 .*tflop_per_s: {peak} is not the 130\.3 of 1024 MAC per clock"):
+        find_device(str(path))
+
+
+def test_the_example_of_the_page_is_a_device(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "devices.md").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    device = find_device(str(path))
+    assert (device.sms, device.assumed, len(device.rates)) == (68, ("l2_bytes_per_clock",), 3)

@@ -10,6 +10,10 @@ import sys
 from contextlib import suppress
 
 USAGE = "usage: perfmodel VERB [ARGUMENT …]"
+QUESTION = "How long a low-precision training run takes on a GPU, where the time goes, and how much faster it is."
+OPTIONS = """\
+perfmodel VERB --help explains a verb; --version prints the version.
+With any verb, --errors json prints errors and warnings as JSON, one object a line."""
 VERBS = {
     "speedup": "how long a training trace takes, and how much faster it is than FP32 and mixed precision",
     "breakdown": "where the time of one training step goes: by layer, pass or kind of work",
@@ -21,15 +25,17 @@ VERBS = {
     "traces": "the bundled training traces",
 }
 OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+_as_json = False  # whether problems are printed as JSON; set by each run of `main`
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
-    arguments = sys.argv[1:] if argv is None else argv
+    global _as_json
+    arguments, _as_json = _take_error_form(sys.argv[1:] if argv is None else argv)
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show × or … gets an escape for it
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = _dispatch(*_take_error_form(arguments))
+        code = _dispatch(arguments)
         if sys.stdout is not None:  # closed by the shell: >&-
             sys.stdout.flush()
         return code
@@ -56,8 +62,9 @@ def _problem(*parts: str):
     return Problem(*parts)
 
 
-def complain(line: object) -> None:
-    """Print a line to the standard error stream, if there is one that takes it."""
+def complain(what) -> None:
+    """Print a problem or a text to the standard error stream, if there is one that takes it."""
+    line = what.json() if _as_json and hasattr(what, "json") else what
     if sys.stderr is not None:  # closed by the shell: 2>&-
         with suppress(OSError):
             print(line, file=sys.stderr, flush=True)
@@ -70,13 +77,15 @@ def _silence_stdout() -> None:
 
 def _take_error_form(arguments: list[str]) -> tuple[list[str], bool]:
     """The arguments without `--errors json`, which goes with every verb, and whether it was there."""
-    for i in range(len(arguments) - 1):
+    for i, argument in enumerate(arguments):
+        if argument == "--errors=json":
+            return arguments[:i] + arguments[i + 1 :], True
         if arguments[i : i + 2] == ["--errors", "json"]:
             return arguments[:i] + arguments[i + 2 :], True
     return arguments, False
 
 
-def _dispatch(arguments: list[str], as_json: bool) -> int:
+def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(overview())
         return OK if arguments else BAD_INPUT
@@ -96,7 +105,7 @@ def _dispatch(arguments: list[str], as_json: bool) -> int:
     except SystemExit:  # argparse, after it has printed a verb's help
         return OK
     except PerfModelError as error:
-        for line in error.json_lines() if as_json else error.lines():
+        for line in error.problems if _as_json else error.lines():
             complain(line)
         return BAD_INPUT
 
@@ -105,10 +114,4 @@ def overview() -> str:
     """The text of `perfmodel --help`."""
     width = max(map(len, VERBS))
     lines = [f"  {verb:<{width}}  {what}" for verb, what in VERBS.items()]
-    return "\n".join((
-        USAGE, "",
-        "How long a low-precision training run takes on a GPU, where the time goes, and how much faster it "
-        "is.", "", *lines, "", "perfmodel VERB --help explains a verb; --version prints the version; with any "
-        "verb, --errors json prints errors as",
-        "JSON, one object a line.",
-    ))  # fmt: skip
+    return "\n".join((USAGE, "", QUESTION, "", *lines, "", OPTIONS))

@@ -29,7 +29,8 @@ def run(argv: list[str]) -> int:
         write_figure(breakdown_figure(frame, title, arguments.by, note), arguments.output)
     else:
         title += f": {common.describe(arguments)}"
-        common.emit([_table(frame, arguments.by, suffix, title, notes)], arguments.output)
+        table = _table(frame, arguments.by, suffix, title, notes)
+        common.emit([common.with_setting(table, arguments, suffix)], arguments.output)
     return 0
 
 
@@ -85,7 +86,9 @@ def _notes(steps, device, arguments) -> tuple[str, ...]:
     proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
     notes += [f"Proxies: {', '.join(proxies)}."] if proxies else []
     basis = merge_bases(*(step.total.basis for step in steps.values()))
-    return (*notes, f"Quantising: {find_overhead(arguments.overhead).words}. Basis: {basis}.")
+    if any(work.kind == "quantise" for step in steps.values() for work in step.works):
+        notes.append(f"Quantising: {find_overhead(arguments.overhead).words}.")
+    return (*notes, f"Basis: {basis}.")
 
 
 def _table(frame, by: str, suffix: str | None, title: str, notes: tuple[str, ...]):

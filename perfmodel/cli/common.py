@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from perfmodel.cli import complain
-from perfmodel.errors import InputError, PerfModelError, Problem, quote
+from perfmodel.errors import InputError, PerfModelError, quote
 
 DEFAULT_DEVICE = "rtx-2080-ti"
 RAW_SUFFIXES = (".csv", ".json")  # files for programs: raw values in SI units, every column
@@ -104,6 +103,18 @@ def describe(arguments: argparse.Namespace) -> str:
     return ", ".join(parts)
 
 
+SETTING = ("network", "batch", "device", "model", "mapping", "tile", "no_split_k", "overhead")
+
+
+def with_setting(table, arguments: argparse.Namespace, suffix: str | None):
+    """The table for a raw file with what its rows were computed on in columns of their own; others as they are."""
+    if suffix not in RAW_SUFFIXES:
+        return table
+    given = {name: getattr(arguments, name) for name in SETTING if getattr(arguments, name, None) is not None}
+    new = {name: value for name, value in given.items() if name not in table.frame.columns}
+    return replace(table, frame=table.frame.assign(**new))
+
+
 def emit(tables: Sequence, output: str | None) -> None:
     """Print tables, or write them to `output` in the format of its suffix."""
     from perfmodel.output import TABLE_SUFFIXES, check_suffix, write_text
@@ -113,11 +124,6 @@ def emit(tables: Sequence, output: str | None) -> None:
         print(render(tables, ".txt"), end="")
     else:
         write_text(output, render(tables, check_suffix(output, TABLE_SUFFIXES)))
-
-
-def warn(problem: Problem) -> None:
-    """Print a warning to the standard error stream."""
-    complain(problem)
 
 
 IN_A_TRACE = ("E1002", "E1006", "E1104", "E1108", "E1315")  # network, scheme, format, layer, unknown precision

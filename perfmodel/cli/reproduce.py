@@ -22,7 +22,10 @@ def run(argv: list[str]) -> int:
     common.add_output_argument(parser, ".txt .json .md .tex; .csv holds the cells alone")
     arguments = parser.parse_args(argv)
     suffix = common.output_suffix(arguments.output, figures=False)
-    from perfmodel.errors import unknown_name
+    from perfmodel.errors import InputError, unknown_name
+
+    if arguments.search and suffix == ".csv":
+        raise InputError.at("E1105", "--search", "does not go with .csv, which holds the cells alone.", "Use .json.")
 
     if arguments.target not in TARGETS:
         raise unknown_name("E1009", "target", arguments.target, TARGETS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common
+from perfmodel.cli import common, complain
 
 DESCRIPTION = """\
 How long the run of each training trace takes: in FP32, in mixed precision, with the trace's scheme, and with that
@@ -18,7 +18,7 @@ def run(argv: list[str]) -> int:
     from perfmodel.traces import find_trace
 
     traces = common.gather(find_trace, arguments.traces)
-    names = [_name(name) for name in arguments.traces]
+    names = _names(arguments.traces)
     _warn(arguments.traces, traces, arguments.strict)
     model = common.find_model(arguments)
     comparisons = _compare(arguments, traces, model)
@@ -28,7 +28,8 @@ def run(argv: list[str]) -> int:
     if suffix in common.figure_suffixes():
         _draw(names[0], comparisons[0], f"Modelled, not measured: {setting}.", arguments.output)
     else:
-        common.emit([_table(names, comparisons, model.device, setting, suffix)], arguments.output)
+        table = _table(names, comparisons, model.device, setting, suffix)
+        common.emit([common.with_setting(table, arguments, suffix)], arguments.output)
     return 0
 
 
@@ -89,7 +90,7 @@ def _overhead(text: str, network, trace):
     from perfmodel.reproduce.overhead import PUBLISHED_OVERHEAD, published_overhead
     from perfmodel.schemes import find_overhead
 
-    return published_overhead(network.name, trace) if text == PUBLISHED_OVERHEAD else find_overhead(text)
+    return published_overhead(network, trace) if text == PUBLISHED_OVERHEAD else find_overhead(text)
 
 
 def _table(names, comparisons, device, setting: str, suffix: str | None):
@@ -109,11 +110,12 @@ def _draw(name: str, comparison, note: str, output: str) -> None:
     write_figure(timeline_figure(timeline_frame(comparison), title, note, comparison.runs[0].title), output)
 
 
-def _name(trace: str) -> str:
-    """How the table calls a trace: its file's name without folder and suffix."""
+def _names(traces: list[str]) -> list[str]:
+    """How the table calls each trace: its file's name without folder and suffix, or all of it where two are alike."""
     import os
 
-    return os.path.basename(trace).removesuffix(".jsonl")
+    short = [os.path.basename(trace).removesuffix(".jsonl") for trace in traces]
+    return [name if short.count(name) == 1 else trace for name, trace in zip(short, traces, strict=True)]
 
 
 def _warn(names: list[str], traces, strict: bool) -> None:
@@ -123,7 +125,7 @@ def _warn(names: list[str], traces, strict: bool) -> None:
     problems = []
     for name, trace in zip(names, traces, strict=True):
         if trace.gaps:
-            found = f"{_epochs(trace.gaps)} missing: no time is counted for it."
+            found = f"{_epochs(trace.gaps)} missing: no time is counted for what is missing."
             problems.append(Problem("W1310", f"{name}:", found, "Add what is missing."))
         if trace.partial:
             found = f"{_epochs([(epoch, epoch) for epoch in trace.partial])} cut short: the iterations given count."
@@ -131,7 +133,7 @@ def _warn(names: list[str], traces, strict: bool) -> None:
     if problems and strict:
         raise InputError(problems)
     for problem in problems:
-        common.warn(problem)
+        complain(problem)
 
 
 def _epochs(gaps) -> str:

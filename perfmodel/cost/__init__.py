@@ -14,7 +14,7 @@ def find_cost_model(name: str, device: Device, tile: str = "best", split_k: bool
     if name == "tiles":
         return Tiles(device, tile, split_k)
     if name == "roofline":
-        if tile != "best":
-            raise InputError.at("E1106", "tile", f"{tile!r}: a roofline has no tiles.", "Use the model tiles.")
+        if tile != "best" or not split_k:
+            raise InputError.at("E1106", "model roofline:", "has neither tiles nor split-K.", "Use the model tiles.")
         return Roofline(device)
     raise unknown_name("E1007", "model", name, MODELS)

@@ -3,14 +3,18 @@
     t = t_launch + max(compute, memory) + x·min(compute, memory) + exposed prologue and epilogue (+ reduction of
     split-K)
 
-compute   full waves of CTAs, then the last wave at its own residency; one k-step of c resident CTAs takes
-          max(c·s, max(s, latency) + sync) cycles, s being the slower of tensor/SIMT issue and shared memory
-memory    the slower of L2 → SM traffic and DRAM traffic; DRAM traffic is that of the rectangle of tiles resident
-          in one wave, so a wave reuses rows of A and columns of B through L2
+compute   full waves of CTAs, then the last wave at its own residency; one k-step of c resident CTAs takes max(c·s, l)
+          cycles, s being the slower of issue and shared memory plus the share x of the other, and l what a lone CTA
+          takes: max(s, latency) + sync, s being longer where fewer than four warps leave parts of the SM idle
+memory    the slower of L2 → SM traffic and DRAM traffic plus the share x of the other; DRAM traffic is that of the
+          rectangle of tiles resident in one wave, so a wave reuses rows of A and columns of B through L2; fewer CTAs
+          than half of the SMs do not saturate DRAM
+exposed   once for the last wave, and for a full wave 1/c of it: the CTAs of an SM cover each other's epilogues
 split-K   the CTAs of one tile share its k; a second kernel adds their partial results
 
-All constants are in `Constants`, with what they stand for; none is fitted to anything by default. How far the model
-is from measurements, and which of its terms matter, is in `docs/how-it-works.md`.
+What the spec sheet does not say is in `Constants`, none of it fitted to anything; a few thresholds (half of the SMs,
+half of L2, four k-steps for each slice) stand where they are used. How far the model is from measurements is in
+`docs/how-it-works.md`.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ class Constants:
     launch_s: float = 4.0e-6  # from launch to the first instruction, and the tail, of each kernel
     latency: float = 520.0  # cycles from a global load to its data in shared memory
     sync: float = 40.0  # cycles of a k-step that a lone CTA does not hide
-    epilogue: float = 900.0  # cycles of prologue and epilogue that each wave exposes
+    epilogue: float = 900.0  # cycles of prologue and epilogue that a wave of one CTA on each SM exposes
     overlap: float = 0.15  # share of the lesser of two resources that does not overlap with the greater
     simt_fragments: float = 2.5  # shared-memory wavefronts of SIMT fragment loads against the least possible
     clock: float = 1.0  # multiplier on the sustained clock

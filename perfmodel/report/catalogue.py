@@ -129,7 +129,7 @@ def device_table(name: str) -> Table:
         f"L2: {device.l2_bytes / KIB:.0f} KiB, {device.l2_bytes_per_clock:.0f} B/clock; shared memory: "
         f"{device.shared_bytes_per_sm / KIB:.0f} KiB on each SM, {device.shared_bytes_per_clock:.0f} B/clock.",
         f"Source: {one_line(device.source)}",
-        f"Stated by no source: {', '.join(device.assumed) or 'nothing'}.",
+        f"Marked as stated by no source: {', '.join(device.assumed) or 'nothing'}.",
     )
     return Table(device.title, pd.DataFrame(rows), show, headers, notes)
 

@@ -54,6 +54,8 @@ def speedup_notes(comparisons: Sequence[Comparison], device: Device) -> tuple[st
     runs = [run for c in comparisons for run in (c.fp32, c.mixed, *c.runs)]
     proxies = list(dict.fromkeys(proxy for run in runs for proxy in run.proxies))
     units = units_note(device, (step for run in runs for step in run.steps.values()))
+    if ("tf32", "fp32") in device.rates:
+        units += " Frameworks may run FP32 convolutions as TF32 on this chip: breakdown --precision fp32,tf32 compares."
     return (*NOTES, units, *([f"Proxies: {', '.join(proxies)}."] if proxies else []))
 
 
@@ -91,8 +93,10 @@ def timeline_frame(comparison: Comparison) -> pd.DataFrame:
     ends = {"fp32_hours": [comparison.fp32], "mixed_hours": [comparison.mixed], "run_hours": list(comparison.runs)}
     longest = max(len(cost.epoch_ends_s()) for costs in ends.values() for cost in costs)
     frame = pd.DataFrame({"epoch": range(longest)})
-    labels = {segment.epoch: segment.precision.label for segment in comparison.trace.segments}
-    frame["precision"] = [labels.get(epoch) for epoch in frame.epoch]
+    labels: dict[int, dict[str, None]] = {}
+    for segment in comparison.trace.segments:
+        labels.setdefault(segment.epoch, {})[segment.precision.label] = None
+    frame["precision"] = [", ".join(labels[epoch]) if epoch in labels else None for epoch in frame.epoch]
     for column, costs in ends.items():
         hours = pd.DataFrame([pd.Series(cost.epoch_ends_s() / 3600) for cost in costs])
         if len(costs) > 1:  # only bounds are known, and no point between them is chosen

@@ -115,7 +115,7 @@ def method_table(reproduction: Reproduction, device: Device) -> Table:
         {
             "network": row.title, "kernels": kernels, "fp32_s": times[row.network].fp32,
             "mixed_s": times[row.network].mixed, "fp16_s": times[row.network].fp16, "int8_s": times[row.network].int8,
-            "conversions_s": times[row.network].overhead, "rho": times[row.network].rho,
+            "conversions_s": times[row.network].overhead or None, "rho": times[row.network].rho,
         }
         for kernels, times in (("explanation", reproduction.explained), ("good", reproduction.good))
         for row in table3().rows

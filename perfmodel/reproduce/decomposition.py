@@ -55,7 +55,7 @@ def decompositions(row: Row, rhos: tuple[float, float]) -> Iterator[Decompositio
             yield decompose(row, quantised, n32, "inferred")
     for n32 in row.known.fp32:
         totals = fitting(row, n32, *rhos)
-        for quantised, end in zip(
-            totals[:: max(1, len(totals) - 1)], ("least that fits", "most that fits"), strict=False
-        ):
+        ends = [(totals[0], "least that fits"), (totals[-1], "most that fits")] if len(totals) > 1 else []
+        ends = ends or [(quantised, "all that fits") for quantised in totals]
+        for quantised, end in ends:
             yield decompose(row, quantised, n32, end)

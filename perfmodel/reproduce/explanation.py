@@ -1,10 +1,11 @@
 """An explanation of Table 3's FP32 and mixed-precision columns: which kernels would take that long.
 
-The published times are 1.4 to 2.6 times those of good kernels. They follow, for all three networks at once, if every
-convolution is an implicit GEMM of a 64x64 tile in FP32 and of CUTLASS's sm_75 default 128x256x32 with FP16
-accumulation in mixed precision, and if k is never split: weight gradients, whose k is batch x pixels, then starve the
-GPU. AlexNet's mixed precision needs one constant more, a cost for each weight and iteration. Three networks, six
-numbers and many variants: this shows that the numbers can be understood, not that this is what the authors ran.
+The published times are 1.3 to 2.1 times those of good kernels in FP32, and about four times in mixed precision. They
+follow, for all three networks at once, if every convolution is an implicit GEMM of a 64x64 tile in FP32 and of
+CUTLASS's sm_75 default 128x256x32 with FP16 accumulation in mixed precision, and if k is never split: weight gradients,
+whose k is batch x pixels, then starve the GPU. AlexNet's mixed precision needs one constant more, a cost for each
+weight and iteration. Three networks, six numbers and many variants: this shows that the numbers can be understood, not
+that this is what the authors ran.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from perfmodel.schemes.muppet import Muppet
 from perfmodel.simulate import IDEAL, Setting, StepCost, step_cost
 
 CHOICES = ("fp32", "fp16")  # of mixed precision: what its GEMMs sum in, and what its activations are stored in
-EARLIER = 864  # variants of an earlier search with the same formulas, of which the explanation was the best
+EARLIER = 864  # variants that an earlier search tried, with a prototype of the model; the explanation was its best
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from perfmodel.errors import Unsupported
+from perfmodel.networks import Network, find_network
 from perfmodel.reproduce.published import table3
-from perfmodel.reproduce.schedules import implied_overhead
 from perfmodel.schemes import Overhead
 from perfmodel.traces import Trace
 
 PUBLISHED_OVERHEAD = "table3"  # the word for it on the command line
 
 
-def published_overhead(network: str, trace: Trace) -> Overhead:
-    """What Table 3 charges for quantising: (MuPPET − limit) spread over the quantised epochs of a trace, per iteration.
+def published_overhead(network: Network, trace: Trace) -> Overhead:
+    """What Table 3 charges for quantising, (MuPPET − limit) in all, spread over the quantised iterations of a trace.
 
-    Raises `Unsupported` (E1109) for a network that Table 3 does not have, or a trace without quantised epochs.
+    Raises `Unsupported` (E1109) for a network that is not one of Table 3's, or a trace without quantised iterations.
     """
-    row = table3().row(network)
-    quantised = {s.epoch for s in trace.segments if any(name.startswith("dfx") for name in s.precision.names)}
+    row = next((row for row in table3().rows if network == find_network(row.network)), None)
+    quantised = sum(s.iterations for s in trace.segments if any(name.startswith("dfx") for name in s.precision.names))
     if row is None or not quantised:
         known = ", ".join(row.network for row in table3().rows)
         raise Unsupported.at(
-            "E1109", "--overhead table3:", f"Table 3 says nothing of {network} over {len(quantised)} quantised epochs.",
+            "E1109", "--overhead table3:",
+            f"Table 3 says nothing of {network.name} over {quantised} quantised iterations.",
             f"It has {known}. Choose another overhead.",
         )  # fmt: skip
-    return Overhead("table3", implied_overhead(row, len(quantised)) / table3().iterations, "published")
+    return Overhead("table3", (row.muppet - row.limit) / quantised, "published")

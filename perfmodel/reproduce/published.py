@@ -69,19 +69,26 @@ def table3() -> Table3:
     known = {name: _known(Section(v, top.place, name)) for name, v in top.take("schedules", dict).items()}
     samples, batch, epochs = (top.whole(key) for key in ("samples", "batch", "baseline_epochs"))
     rows = tuple(_row(section, epochs, known) for section in top.tables("rows"))
-    return Table3(top.text("source"), top.text("device"), samples, batch, epochs, rows)
+    source, device = top.text("source"), top.text("device")
+    top.text("title")
+    top.finish()
+    return Table3(source, device, samples, batch, epochs, rows)
 
 
 def _row(section: Section, epochs: int, known: dict[str, Known]) -> Row:
     name = section.text("network")
-    cells = (_seconds(section.text(column)) for column in COLUMNS)
+    cells = [_seconds(section.text(column)) for column in COLUMNS]
     printed = dict(zip(COLUMNS, section.take("speedups", list), strict=True))
-    return Row(name, section.text("title"), *cells, printed, epochs, known[name])
+    row = Row(name, section.text("title"), *cells, printed, epochs, known[name])
+    section.finish()
+    return row
 
 
 def _known(section: Section) -> Known:
-    lists = (tuple(section.take(key, list)) for key in ("quantised", "fp32"))
-    return Known(*lists, section.text("source"))
+    lists = [tuple(section.take(key, list)) for key in ("quantised", "fp32")]
+    known = Known(*lists, section.text("source"))
+    section.finish()
+    return known
 
 
 def _seconds(text: str) -> float:

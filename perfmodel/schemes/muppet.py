@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from perfmodel.formats import Format
 from perfmodel.gemm import find_precision
 from perfmodel.lowering import Work
-from perfmodel.networks import MemoryBound, Network
+from perfmodel.networks import Layer, MemoryBound, Network
 from perfmodel.networks.layers import elements
 from perfmodel.schemes.formats import StepFormats
 from perfmodel.schemes.scheme import FP32_BYTES, Choice, Overhead, refuse_format, update
@@ -65,8 +65,9 @@ def quantised_tensors(network: Network, batch: int) -> Iterator[tuple[str, str, 
 
     The images; the output of each convolution, FC layer and average pool; the gradients of their inputs and weights;
     then every parameter's gradient once more, and every updated parameter. Auxiliary heads keep plain layers: only
-    their parameters count. An average pool's input gradient counts batch x channels, as the reference's hooks saw it.
-    Source: ICIdsl/muppet @ a5cbb13, training.py:78-80, quant_layers.py:77-80, scaler.py:87-100, quant_sgd.py:54-78.
+    their parameters count. The input gradient of a pool to 1x1 counts batch x channels, as the reference's hooks saw
+    it. Source: ICIdsl/muppet @ a5cbb13, training.py:78-80, quant_layers.py:77-80, scaler.py:87-100,
+    quant_sgd.py:54-78.
     """
     yield "input", "fprop", batch * elements(network.input)
     main = network.main_path
@@ -74,14 +75,21 @@ def quantised_tensors(network: Network, batch: int) -> Iterator[tuple[str, str, 
         if layer.name in main and _is_quantised(layer):
             yield layer.name, "fprop", batch * elements(layer.out_shape)
             if network.trains_before(layer):
-                pool = isinstance(layer, MemoryBound)
-                yield layer.name, "dgrad", batch * (layer.in_shape[0] if pool else elements(layer.in_shape))
+                yield layer.name, "dgrad", batch * _gradient_elements(layer)
             if layer.parameters:
                 yield layer.name, "wgrad", layer.parameters
     for layer in network.layers:
         if layer.parameters:
             yield layer.name, "update", layer.parameters
             yield layer.name, "update", layer.parameters
+
+
+def _gradient_elements(layer: Layer) -> int:
+    """Of one image's input gradient as a hook of the reference saw it: one a channel for a pool to 1x1 (a mean "
+    "then)."""
+    if isinstance(layer, MemoryBound) and layer.out_shape[1:] == (1, 1):
+        return layer.in_shape[0]
+    return elements(layer.in_shape)
 
 
 def _is_quantised(layer) -> bool:

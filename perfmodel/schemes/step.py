@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from perfmodel.errors import InputError, quote
+from perfmodel.errors import InputError, unknown_name
 from perfmodel.lowering import PASSES, Work, lower_gemms, lower_joins, lower_memory
 from perfmodel.networks import MemoryBound, Network
 from perfmodel.schemes.formats import StepFormats
@@ -20,12 +20,11 @@ def training_step(
     A memory-bound layer moves elements as wide as its forward format makes them. Raises `Unsupported` for a format
     that the scheme does not train in, `InputError` (E1108) for a layer of `formats` that the network does not have.
     """
-    names = {layer.name for layer in network.gemm_layers}
+    names = [layer.name for layer in network.gemm_layers]
     for name, _ in formats.layers:
         if name not in names:
-            raise InputError.at(
-                "E1108", f"layer {quote(name)}:", f"{network.name} has no such layer with a GEMM.", "Correct it."
-            )
+            (problem,) = unknown_name("E1108", f"{network.name}: layer with a GEMM", name, names).problems
+            raise InputError([problem])
     return tuple(_step(network, batch, scheme, formats, mapping, overhead))
 
 

@@ -92,10 +92,10 @@ HEADER_RULES: dict[str, Callable[[str, Any], Any]] = {
 class Trace:
     """What one training run did.
 
-    `samples` is how many training samples an epoch sees, `batch` how many an iteration sees; `network` is the name
-    of a bundled network. `source` says where the trace comes from and must not be empty. `corrections` lists
-    what a reader changed, `inferred` what no log states. `baseline_epochs` is the length of the FP32 run that
-    this one is compared with.
+    `samples` is how many training samples an epoch sees, `batch` how many an iteration sees; `network` is the name of
+    a bundled network, or the path of a file. `source` says where the trace comes from and must not be empty.
+    `corrections` lists what a reader changed, `inferred` what no log states. `baseline_epochs` is the length of the
+    FP32 run that this one is compared with.
 
     Raises `InputError`: E1304-E1307 for a value, E1309 for epochs that decrease,
     E1311 for more iterations than the samples allow, E1312 without segments.

@@ -25,7 +25,8 @@ fp32: a step of FP32, 4 B between layers; fp16: a step of mixed precision, 2 B b
 dfx8, 4 B between layers.
 GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32) on tensor cores, int8 (sums in int32)
 on tensor cores.
-Quantising: current, maximum first, then quantise, 9 B/element. Basis: roofline.
+Quantising: current, maximum first, then quantise, 9 B/element.
+Basis: roofline.
 """
 # fprop: GEMM 80, 72 and 80 B; casts 48; quantised images and outputs, 8 and 4 elements. update: 160; unscaling 64;
 # the gradients again and the updated weights, 16 elements.
@@ -61,7 +62,8 @@ def test_by_layer_is_the_default(cli):
         "fp32: a step of FP32, 4 B between layers; dfx12: a step of MuPPET, 4 B between layers.",
         "GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32) on tensor cores.",
         "Proxies: dfx12 timed as fp16.",
-        "Quantising: current, maximum first, then quantise, 9 B/element. Basis: roofline.",
+        "Quantising: current, maximum first, then quantise, 9 B/element.",
+        "Basis: roofline.",
     ]
 
 
@@ -86,7 +88,7 @@ def test_precisions_stand_in_the_order_asked_for(cli, here, by, precisions):
 
 def test_the_basis_of_all_steps(cli):
     found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp32,int8", "--overhead", "10", "--by", "kind")
-    assert found.out.endswith("Quantising: 10 ms for each quantised iteration (given). Basis: roofline+given.\n")
+    assert found.out.endswith("Quantising: 10 ms for each quantised iteration (given).\nBasis: roofline+given.\n")
     assert found.out.splitlines()[6].split() == ["quantise", "–", "–", "10", "2.6", "%"]  # of 378 ms
 
 

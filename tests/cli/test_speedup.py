@@ -53,8 +53,10 @@ def test_raw_values(cli, here):
     assert list(rows[0]) == [
         "trace", "network", "training", "epochs", "time_low_s", "time_high_s", "speedup_low", "speedup_high",
         "equal_epoch_speedup_low", "equal_epoch_speedup_high", "epoch_factor", "overhead_share_low",
-        "overhead_share_high", "basis", "proxies",
+        "overhead_share_high", "basis", "proxies", "device", "model", "mapping", "tile", "no_split_k", "overhead",
     ]  # fmt: skip
+    assert {row["device"] for row in rows} == {"slow.toml"}
+    assert {row["overhead"] for row in rows} == {"current"}
 
 
 def test_ranges_run_in_the_order_of_their_times(cli, here):
@@ -141,14 +143,19 @@ def test_gaps_are_a_warning(cli, here):
     found = cli("speedup", "run.jsonl", *SLOW)
     assert found.code == 0
     assert found.out.startswith("Training time")
-    assert found.err == "W1310 run.jsonl: epoch 1 is missing: no time is counted for it. Add what is missing.\n"
+    assert (
+        found.err
+        == "W1310 run.jsonl: epoch 1 is missing: no time is counted for what is missing. Add what is missing.\n"
+    )
 
 
 def test_gaps_are_an_error_with_strict(cli, here):
     lines = (here / "run.jsonl").read_text().splitlines()
     (here / "run.jsonl").write_text("\n".join((lines[0], lines[1], lines[3])) + "\n")
     found = cli("speedup", "run.jsonl", *SLOW, "--strict", "-o", "a.txt")
-    assert found.refused("W1310 run.jsonl: epoch 1 is missing: no time is counted for it. Add what is missing.")
+    assert found.refused(
+        "W1310 run.jsonl: epoch 1 is missing: no time is counted for what is missing. Add what is missing."
+    )
     assert not (here / "a.txt").exists()
     as_json = cli("speedup", "run.jsonl", *SLOW, "--strict", "--errors", "json")
     assert (as_json.code, as_json.out) == (2, "")
@@ -182,8 +189,9 @@ def test_strict_names_every_trace_with_gaps(cli, here):
     found = cli("speedup", "run.jsonl", "a.jsonl", "b.jsonl", *SLOW, "--strict")
     assert (found.code, found.out) == (2, "")
     assert found.err.splitlines() == [
-        "W1310 a.jsonl: epoch 1 is missing: no time is counted for it. Add what is missing.",
-        "W1310 b.jsonl: epochs 3 to 4, 7 to 8 are missing: no time is counted for it. Add what is missing.",
+        "W1310 a.jsonl: epoch 1 is missing: no time is counted for what is missing. Add what is missing.",
+        "W1310 b.jsonl: epochs 3 to 4, 7 to 8 are missing: no time is counted for what is missing. Add what is "
+        "missing.",
     ]
 
 
@@ -200,17 +208,20 @@ def test_strict_names_every_trace_with_gaps(cli, here):
         (("run.jsonl", "--device", "rtx-2080ti"), "E1001 device 'rtx-2080ti' is not known. Did you mean rtx-2080-ti"),
         (("run.jsonl", "--device", "run.jsonl"), "E1001 device 'run.jsonl' is not known."),
         (("run.jsonl", "--device", "no.toml"), "E1201 no.toml does not exist."),
-        (("run.jsonl", "--device", "one.toml"), "E1210 one.toml: boost_mhz: is missing."),
         (("run.jsonl", "--model", "tile"), "E1007 model 'tile' is not known. Did you mean tiles?"),
         (("run.jsonl", "--mapping", "im2coll"), "E1005 mapping 'im2coll' is not known. Did you mean im2col"),
         (("run.jsonl", "--tile", "3x3"), "E1106 tile '3x3' is not in the set for fp32."),
-        (("run.jsonl", "--model", "roofline", "--tile", "64x64"), "E1106 tile '64x64': a roofline has no tiles."),
+        (
+            ("run.jsonl", "--model", "roofline", "--tile", "64x64"),
+            "E1106 model roofline: has neither tiles nor split-K.",
+        ),
+        (("run.jsonl", "--model", "roofline", "--no-split-k"), "E1106 model roofline: has neither tiles nor split-K."),
         (("run.jsonl", "--overhead", "curent"), "E1105 --overhead 'curent' is neither"),
         (("run.jsonl", "--overhead", "1e308"), "E1105 --overhead '1e308' is neither"),
         (("run.jsonl", "--overhead", "-1"), "E1105 --overhead '-1' is neither"),
         (
             ("run.jsonl", "--overhead", "table3"),
-            "E1109 --overhead table3: Table 3 says nothing of one over 2 quantised",
+            "E1109 --overhead table3: Table 3 says nothing of one over 8 quantised iterations",
         ),
         (("run.jsonl", "--baseline-epochs", "0"), "E1105 --baseline-epochs 0 is not between 1 and 1000000."),
         (("run.jsonl", "--baseline-epochs", "-3"), "E1105 --baseline-epochs -3 is not between"),
@@ -294,7 +305,7 @@ def test_problems_of_all_traces_come_together(cli):
         (lambda text: text.replace("one.toml", "one"), "E1002 run.jsonl: network 'one' is not known."),
         (
             lambda text: text.replace('"iterations":4,', '"iterations":4,"layers":{"fd":"fp32"},', 1),
-            "E1108 run.jsonl: layer 'fd': one has no such layer with a GEMM. Correct it.",
+            "E1108 run.jsonl: one: layer with a GEMM 'fd' is not known. Known: fc.",
         ),
         (lambda text: text.replace('{"note":"made up"}', "{}"), "E1304 run.jsonl:1: source: is empty."),
         (lambda text: text.replace('"samples":8', '"samples":8,"samples":9'), "E1302 run.jsonl:1"),
@@ -340,3 +351,29 @@ def test_hostile_names_in_errors(cli):
         assert found.refused("E1"), found
     assert cli("speedup", "\x1b[31m\n").refused("E1003 trace '\\x1b[31m\\n' is not known.")
     assert cli("speedup", "\x1b[31m.jsonl").refused("E1201 \\x1b[31m.jsonl does not exist.")
+
+
+def test_warnings_have_the_json_form_as_well(cli, here):
+    lines = (here / "run.jsonl").read_text().splitlines()
+    (here / "run.jsonl").write_text("\n".join((lines[0], lines[1], lines[3])) + "\n")
+    found = cli("speedup", "run.jsonl", *SLOW, "--errors=json", "-o", "a.csv")
+    assert (found.code, json.loads(found.err)["code"]) == (0, "W1310")
+
+
+def test_traces_of_the_same_file_name_keep_their_folders(cli, here):
+    (here / "b").mkdir()
+    (here / "b" / "run.jsonl").write_text((here / "run.jsonl").read_text())
+    cli("speedup", "run.jsonl", "b/run.jsonl", *SLOW, "-o", "a.csv")
+    assert {row["trace"] for row in rows_of((here / "a.csv").read_text())} == {"run.jsonl", "b/run.jsonl"}
+
+
+def test_a_mixed_epoch_shows_both_formats():
+    from perfmodel import Roofline, Setting, compare, find_device, find_network
+    from perfmodel.report.speedup import timeline_frame
+    from perfmodel.traces import PassPrecision, Segment, Trace
+
+    halves = tuple(Segment(0, 5, PassPrecision.same(name)) for name in ("dfx8", "dfx16"))
+    trace = Trace("resnet20", "d", "muppet", 100, 10, halves, {"by": "a test"})
+    result = compare(trace, find_network("resnet20"), Setting(Roofline(find_device("t4"))))
+    assert list(timeline_frame(result)["precision"]) == ["dfx8, dfx16"]
+    assert len(repr(result)) < 200

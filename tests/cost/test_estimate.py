@@ -150,7 +150,7 @@ def test_cost_models_by_name():
     assert find_cost_model("roofline", device) == Roofline(device)
     with pytest.raises(UnknownName, match=r"E1007 model 'tile' is not known. Did you mean tiles"):
         find_cost_model("tile", device)
-    with pytest.raises(InputError, match=r"E1106 tile '64x64': a roofline has no tiles."):
+    with pytest.raises(InputError, match=r"E1106 model roofline: has neither tiles nor split-K\."):
         find_cost_model("roofline", device, "64x64")
 
 

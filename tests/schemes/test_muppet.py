@@ -209,3 +209,10 @@ def test_each_tensor_is_quantised_for_its_own_pass(tmp_path):
         ("conv", "wgrad"), ("fc", "dgrad"), ("fc", "wgrad"),
         ("conv", "update"), ("conv", "update"), ("fc", "update"), ("fc", "update"),
     ]  # fmt: skip
+
+
+def test_a_pool_to_more_than_one_pixel_has_a_whole_gradient(tmp_path):
+    text = POOLED.replace("kernel = 4 }", "kernel = 2 }")
+    assert text != POOLED
+    rows = [row for row in quantised_tensors(network_of(tmp_path, text), 2) if row[0] == "mean"]
+    assert rows == [("mean", "fprop", 2 * 3 * 2 * 2), ("mean", "dgrad", 2 * 3 * 4 * 4)]  # 8x8 -> max 4x4 -> mean 2x2
