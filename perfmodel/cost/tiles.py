@@ -19,7 +19,7 @@ half of L2, four k-steps for each slice) stand where they are used. How far the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -62,12 +62,15 @@ class Tiles:
     split_k: bool = True
     squarest: bool = True
     constants: Constants = Constants()
+    _tables: dict[Precision, TileTable] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def table(self, precision: Precision) -> TileTable:
-        """The tiles among which `gemms` chooses."""
-        if self.tile == "best":
-            return TileTable.of(tiles_for(precision, self.device), precision, self.device)
-        return TileTable.of((find_tile(self.tile, precision, self.device),), precision, self.device)
+        """The tiles among which `gemms` chooses; made once for each precision."""
+        if precision not in self._tables:
+            best = self.tile == "best"
+            tiles = tiles_for(precision, self.device) if best else (find_tile(self.tile, precision, self.device),)
+            self._tables[precision] = TileTable.of(tiles, precision, self.device)
+        return self._tables[precision]
 
     def gemms(self, gemms: Gemms) -> Estimates:
         """Seconds of each GEMM with its fastest tile and split, named in `detail` (`128x64x8 split 4`)."""
