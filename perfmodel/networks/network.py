@@ -9,7 +9,7 @@ from pathlib import Path
 from perfmodel.datafiles import DATA, Section, bundled, find_file, read_toml
 from perfmodel.errors import quote
 from perfmodel.networks.layers import POOLS, Conv2d, Layer, Linear, MemoryBound, Pair, Shape, elements
-from perfmodel.networks.rows import Row, Unfolder, known, take_parameters
+from perfmodel.networks.rows import Row, Unfolder, check_used, known, take_parameters
 from perfmodel.units import ceil_div
 
 LARGEST = 10**6  # of any dimension: more is a mistake
@@ -105,10 +105,12 @@ def read_network(path: Path) -> Network:
     shape = _input_shape(body)
     parameters = take_parameters(body)
     _check_changes(top, base, changes, parameters)
-    unfolder = Unfolder(body, body.take("blocks", dict, {}, "a table"))
-    unfolder.unfold(body.tables("layers"), {**parameters, **changes}, "", "input", 0)
+    blocks, rows = body.take("blocks", dict, {}, "a table"), body.tables("layers")
+    unfolder = Unfolder(body, blocks)
+    unfolder.unfold(rows, {**parameters, **changes}, "", "input", 0)
     top.finish()
     body.finish()
+    check_used(body, rows, blocks, parameters)
     layers = _build(unfolder.rows, shape)
     if not any(layer.macs for layer in layers):
         raise body.fail("E1407", "layers", "hold no convolution and no fully connected layer.", "Add one.")

@@ -193,6 +193,22 @@ def _mentioned(rows: list[Section]) -> set[str]:
     return texts - {""}
 
 
+def check_used(body: Section, layers: list[Section], blocks: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Raise for a block that no row uses (E1402) and for a parameter that no row names (E1406): typing slips."""
+    rows = list(layers)
+    for name in blocks:
+        block = Section(blocks, body.place, "blocks").take(name, dict, expected="a table")
+        rows += Section(block, body.place, f"blocks.{name}").tables("layers", [])
+    used = {str(row.values.get("use")) for row in rows}
+    for name in blocks:
+        if name not in used:
+            raise body.fail("E1402", f"blocks.{name}", "is used by no row.", "Remove it, or correct its name.")
+    named = _mentioned(rows)
+    for name in parameters:
+        if name not in named:
+            raise body.fail("E1406", f"parameters.{name}", "is named by no row.", "Remove it, or correct its name.")
+
+
 def _fill_in(raw: Section, parameters: Mapping[str, Any]) -> Section:
     """The row with parameter names replaced by their values; a name that is none is an error."""
     values = {}

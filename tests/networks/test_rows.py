@@ -325,3 +325,21 @@ def test_what_would_take_too_long_is_refused(tmp_path, text, code):
     path.write_text(f'title = "t"\nsource = "s"\ninput = [1, 3, 3]\n{text}layers = [\n{rows}]\n')
     with pytest.raises(InputError, match=f"^{code} "):
         read_network(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("parameters = { clases = 7 }\n", r"E1406 .*: parameters\.clases: is named by no row\."),
+        ("[blocks.pair]\nlayers = []\n", r"E1402 .*: blocks\.pair: is used by no row\."),
+        ('[blocks.pair]\nlayers = [{ use = ["x"] }]\n', r"E1402 .*: blocks\.pair: is used by no row\."),
+        ("[blocks]\npair = 7\n", r"E1211 .*: blocks\.pair: 7 is not a table\."),
+        ("[blocks.pair]\nlayers = 7\n", r"E1211 .*: blocks\.pair\.layers: 7 is not a list of tables\."),
+    ],
+)
+def test_what_nothing_uses_is_a_typing_slip(tmp_path, text, line):
+    path = tmp_path / "n.toml"
+    head = 'title = "t"\nsource = "s"\ninput = [1, 3, 3]\nlayers = [{ op = "linear", out = 2 }]\n'
+    path.write_text(head + text)
+    with pytest.raises(InputError, match=rf"^{line}"):
+        read_network(path)
