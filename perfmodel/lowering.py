@@ -221,6 +221,8 @@ def lower_memory(layer: Layer, batch: int, element_bytes: float, trains: bool) -
     yield Work(layer.name, "fprop", KIND_OF[layer.op], MemoryOp(read, write))
     if trains and back_read:
         yield Work(layer.name, "dgrad", KIND_OF[layer.op], MemoryOp(back_read, back_write))
+    elif layer.parameters:  # a batch norm whose input needs no gradient: its scale and shift do
+        yield Work(layer.name, "wgrad", KIND_OF[layer.op], MemoryOp(back_read, 0.0))
 
 
 def _amount(text: str, counts: dict[str, int]) -> int:
