@@ -22,10 +22,10 @@ class Parser(argparse.ArgumentParser):
         raise InputError.at("E1100", f"{self.prog}:", f"{message}.", f"See {self.prog} --help.")
 
 
-def parser(verb: str, description: str, epilog: str = "") -> Parser:
+def parser(verb: str, description: str) -> Parser:
     """The parser of one verb."""
     return Parser(
-        prog=f"perfmodel {verb}", description=description, epilog=epilog, allow_abbrev=False,
+        prog=f"perfmodel {verb}", description=description, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
 

@@ -16,10 +16,9 @@ def run(verb: str, description: str, argv: list[str], everything: Callable, one:
         )
     common.add_output_argument(parser, "table (.txt .csv .json .md .tex)")
     arguments = parser.parse_args(argv)
-    common.output_suffix(arguments.output, figures=False)
+    suffix = common.output_suffix(arguments.output, figures=False)
     name = getattr(arguments, "name", None)
     tables = everything() if name is None else one(name)
     tables = list(tables) if isinstance(tables, Sequence) else [tables]
-    first_only = str(arguments.output).lower().endswith(".csv")  # a CSV file holds one table
-    common.emit(tables[:1] if first_only else tables, arguments.output)
+    common.emit(tables[:1] if suffix == ".csv" else tables, arguments.output)  # a CSV file holds one table
     return 0

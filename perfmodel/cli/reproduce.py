@@ -26,7 +26,6 @@ def run(argv: list[str]) -> int:
 
     if arguments.search and suffix == ".csv":
         raise InputError.at("E1105", "--search", "does not go with .csv, which holds the cells alone.", "Use .json.")
-
     if arguments.target not in TARGETS:
         raise unknown_name("E1009", "target", arguments.target, TARGETS)
     common.emit(list(_tables(arguments, suffix)), arguments.output)

@@ -86,7 +86,7 @@ def _price(trace, network, arguments, model):
 
 
 def _overhead(text: str, network, trace):
-    """The overhead of one trace: `table3` depends on the network and on how many epochs are quantised."""
+    """The overhead of one trace: `table3` depends on the network and on how many iterations are quantised."""
     from perfmodel.reproduce.overhead import PUBLISHED_OVERHEAD, published_overhead
     from perfmodel.schemes import find_overhead
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from perfmodel.devices import Device, device_names, find_device
+from perfmodel.gemm import find_precision
 from perfmodel.networks import Network, find_network, network_names
 from perfmodel.report.table import Table, cut
 from perfmodel.schemes import LEVELS, SCHEMES
@@ -91,8 +92,6 @@ PEAKS = {
 
 
 def _device_row(device: Device) -> dict:
-    from perfmodel.gemm import find_precision
-
     row = {
         "device": device.name, "title": device.title, "architecture": device.architecture, "sms": device.sms,
         "boost_hz": device.boost_clock_hz, "sustained_hz": device.sustained_clock_hz,
@@ -107,8 +106,6 @@ def _device_row(device: Device) -> dict:
 
 def device_table(name: str) -> Table:
     """Every rate of one device, and in the notes its other figures and their sources."""
-    from perfmodel.gemm import find_precision
-
     device = find_device(name)
     rows = [
         {
@@ -144,7 +141,9 @@ def schemes_tables() -> list[Table]:
         {"level": name, "kernels": level.kernels, "bytes_per_element": level.bytes_per_element, "meaning": level.title}
         for name, level in LEVELS.items()
     ]
-    levels.append({"level": "table3", "meaning": "solved from the paper: (MuPPET - limit) over the quantised epochs"})
+    levels.append(
+        {"level": "table3", "meaning": "solved from the paper: (MuPPET - limit) over the quantised iterations"}
+    )
     levels.append({"level": "a number", "meaning": "milliseconds for each iteration"})
     return [
         Table("Schemes", pd.DataFrame(schemes)),

@@ -85,8 +85,7 @@ def quantised_tensors(network: Network, batch: int) -> Iterator[tuple[str, str, 
 
 
 def _gradient_elements(layer: Layer) -> int:
-    """Of one image's input gradient as a hook of the reference saw it: one a channel for a pool to 1x1 (a mean "
-    "then)."""
+    """Of one image's input gradient as a hook of the reference saw it: one a channel for a pool to 1x1."""
     if isinstance(layer, MemoryBound) and layer.out_shape[1:] == (1, 1):
         return layer.in_shape[0]
     return elements(layer.in_shape)

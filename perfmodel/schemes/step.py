@@ -23,8 +23,7 @@ def training_step(
     names = [layer.name for layer in network.gemm_layers]
     for name, _ in formats.layers:
         if name not in names:
-            (problem,) = unknown_name("E1108", f"{network.name}: layer with a GEMM", name, names).problems
-            raise InputError([problem])
+            raise InputError(unknown_name("E1108", f"{network.name}: layer with a GEMM", name, names).problems)
     return tuple(_step(network, batch, scheme, formats, mapping, overhead))
 
 
