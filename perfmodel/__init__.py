@@ -28,6 +28,8 @@ _HOME = {
     "find_overhead": "schemes",
     "Tiles": "cost.tiles",
     "Roofline": "cost.roofline",
+    "Measured": "cost.measured",
+    "read_profile": "profiles.profile",
     "Setting": "simulate",
     "compare": "simulate",
     "step_cost": "simulate",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from perfmodel.errors import InputError, Problem, quote, unknown_name
 
@@ -37,24 +38,33 @@ def find_file(folder: str, what: str, name: str, code: str) -> Path:
 
 def read_bytes(path: Path, limit: int = LARGEST_BYTES) -> bytes:
     """The bytes of a regular file of at most `limit` bytes; `InputError` (E1201-E1204) otherwise."""
-    place = str(path)
+    with opened(path, limit) as file:
+        return file.read(limit + 1) or b""  # None where there is nothing to wait for
+
+
+@contextmanager
+def opened(path: str | os.PathLike, limit: int) -> Iterator[BinaryIO]:
+    """A regular file of at most `limit` bytes, open for reading; `InputError` (E1201-E1204) otherwise."""
+    place = os.fspath(path)
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError.at("E1202", place, "is not a regular file.", "Give the path of a file.")
-            if status.st_size > limit:
-                raise InputError.at(
-                    "E1203", place, f"holds {status.st_size} bytes; at most {limit} are read.", "Give a smaller file."
-                )
-            return file.read(limit + 1) or b""  # None where there is nothing to wait for
+            _check_file(os.fstat(file.fileno()), place, limit)
+            yield file
     except FileNotFoundError:
         raise InputError.at("E1201", place, "does not exist.", "Check the path.") from None
     except IsADirectoryError:
         raise InputError.at("E1202", place, "is a folder, not a file.", "Give the path of a file.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = getattr(error, "strerror", None) or str(error)
         raise InputError.at("E1204", place, f"cannot be read: {why}.", "Check path and permissions.") from None
+
+
+def _check_file(status: os.stat_result, place: str, limit: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError.at("E1202", place, "is not a regular file.", "Give the path of a file.")
+    if status.st_size > limit:
+        found = f"holds {status.st_size} bytes; at most {limit} are read."
+        raise InputError.at("E1203", place, found, "Give a smaller file.")
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

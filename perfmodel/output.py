@@ -51,7 +51,7 @@ def write_file(path: str | os.PathLike, fill: Callable[[BinaryIO], object]) -> N
     """Let `fill` write to a new file that takes the place of `path` when it is complete; errors as `write_text`."""
     path = Path(path)
     try:
-        mode = _check_target(path)
+        mode = check_target(path)
         temporary = path.with_name(f".perfmodel-{secrets.token_hex(8)}.tmp")
         try:
             # x: never a file or link that is there already. A new file's mode is what the umask leaves.
@@ -68,8 +68,11 @@ def write_file(path: str | os.PathLike, fill: Callable[[BinaryIO], object]) -> N
         raise OutputError.at("E1906", _place(path) + ":", found, "Check permissions and free space.") from None
 
 
-def _check_target(path: Path) -> int | None:
-    """The mode of the file that `path` will replace, None where there is none; `OutputError` where it must not."""
+def check_target(path: Path) -> int | None:
+    """The mode of the file at `path`, None where there is none; `OutputError` where it must not be written.
+
+    Raises `OutputError` (E1901, E1902, E1905, E1906) as `write_text`, and `OSError` where the system refuses to look.
+    """
     try:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -10,23 +10,21 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
 
 from perfmodel.cost.estimate import CostModel, Gemms
+from perfmodel.cost.measured import NotTimed
+from perfmodel.csvfiles import LARGEST_BYTES, MOST_PROBLEMS, MOST_ROWS, check_width, column_indices, csv_rows
 from perfmodel.datafiles import read_text
 from perfmodel.errors import InputError, PerfModelError, Problem, quote
 from perfmodel.gemm import Precision, find_precision
 from perfmodel.units import round_up
 
-LARGEST_BYTES = 64 * 2**20
-MOST_COLUMNS = 1000
-MOST_ROWS = 1_000_000
-MOST_PROBLEMS = 1000
 LARGEST = 10**9  # of m, n, k and batch; their product must stay below 2**62
 WHOLE = re.compile(r"[0-9]{1,10}")
 SIZES = ("m", "n", "k", "batch")
@@ -54,9 +52,9 @@ def read_gemms(path: Path) -> GemmRows:
     ragged or unreadable row, E1209 missing or repeated column; E1004 or E1101 for a precision.
     """
     place = str(path)
-    lines = _lines(read_text(path, LARGEST_BYTES), place)
+    lines = csv_rows(read_text(path, LARGEST_BYTES), place)
     number, header = next(lines, (1, []))
-    columns = _columns(header, f"{place}:{number}:")
+    columns = column_indices(header, f"{place}:{number}:", SIZES[:3], ADDED)
     rows, sizes, precisions, problems = [], [], [], []
     asked: dict[Precision, str] = {}
     for number, row in lines:
@@ -82,11 +80,10 @@ def read_gemms(path: Path) -> GemmRows:
 def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str]]:
     """Seconds, basis and tile of each row, in order; k is padded to the precision's alignment, as its kernels need.
 
-    Raises `Unsupported` (E1103) that names the first row with a precision that the device lacks.
+    Raises `Unsupported` (E1103) that names the first row with a precision that the device lacks, `NotTimed` (E2201)
+    for a GEMM that a profile lacks.
     """
-    seconds = np.empty(len(gemms.rows))
-    basis: list[str] = [""] * len(gemms.rows)
-    detail = np.full(len(gemms.rows), "", dtype=object)
+    rows: list[tuple[float, str, str]] = [(nan, "", "")] * len(gemms.rows)
     groups: dict[Precision, list[int]] = {}
     for i, precision in enumerate(gemms.precisions):
         groups.setdefault(precision, []).append(i)
@@ -95,14 +92,13 @@ def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str
         wanted = Gemms(precision, m, n, round_up(k, precision.operand.align_k), batch)
         try:
             answer = model.gemms(wanted)
+        except NotTimed:
+            raise  # names its GEMM, which the first row of this precision need not be
         except PerfModelError as error:
             raise _placed(error, gemms.asked[precision]) from None
-        seconds[chosen] = answer.seconds
-        if answer.detail is not None:
-            detail[chosen] = answer.detail
-        for i in chosen:
-            basis[i] = answer.basis
-    return zip(seconds.tolist(), basis, detail.tolist(), strict=True)
+        for i, row in zip(chosen, answer.rows(), strict=True):
+            rows[i] = row
+    return iter(rows)
 
 
 def format_predictions(
@@ -117,46 +113,8 @@ def format_predictions(
     return out.getvalue()
 
 
-def _lines(text: str, place: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows with their line numbers, blank lines left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, [cell.strip() for cell in row]
-    except csv.Error as error:
-        found = f"is not readable as CSV: {error}."
-        raise InputError.at("E1208", f"{place}:{reader.line_num}:", found, "Correct quotes and delimiters.") from None
-
-
-def _columns(header: list[str], place: str) -> dict[str, int]:
-    """Index of each column; m, n and k must be there, and nothing twice."""
-    if len(header) > MOST_COLUMNS:
-        raise InputError.at(
-            "E1209", place, f"has {len(header)} columns; at most {MOST_COLUMNS} are read.", "Drop some."
-        )
-    problems = [
-        Problem("E1209", place, f"there is no column {quote(name)}; found {_named(header)}.", "Add it.")
-        for name in SIZES[:3]
-        if name not in header
-    ]
-    for name, count in Counter(header).items():
-        if count > 1:
-            problems.append(Problem("E1209", place, f"column {quote(name)} occurs twice.", "Rename one."))
-        if name in ADDED:
-            problems.append(Problem("E1209", place, f"column {quote(name)} is one that is added.", "Rename it."))
-    if problems:
-        raise InputError(problems)
-    return {name: i for i, name in enumerate(header)}
-
-
-def _named(header: Sequence[str]) -> str:
-    return quote(", ".join(header[:20])) if header else "nothing"
-
-
 def _sizes(row: list[str], columns: dict[str, int], place: str, width: int) -> tuple[int, int, int, int]:
-    if len(row) != width:
-        raise InputError.at("E1208", place, f"has {len(row)} cells; the header has {width}.", "Correct the row.")
+    check_width(row, width, place)
     m, n, k, batch = (_size(row, columns, name, place) for name in SIZES)
     if m * n * k * batch >= 2**62:
         raise InputError.at("E1102", place, f"{m} x {n} x {k} x {batch} is too large to be real.", "Correct the row.")

@@ -14,27 +14,31 @@ BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r'"([EW]\d{4})"')
 
 
-def console_blocks():
-    for page in PAGES:
-        for block in BLOCK.findall(page.read_text(encoding="utf-8")):
-            command, _, output = block.partition("\n")
-            yield pytest.param(command, output, id=f"{page.name}: {command[:60]}")
+def console_blocks(page: Path) -> list[tuple[str, str]]:
+    """The commands of a page, each with what the page shows of its output; a block may hold several commands."""
+    found = []
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output))
+    return found
 
 
-@pytest.mark.parametrize(("command", "output"), list(console_blocks()))
-def test_the_page_shows_what_is_printed(command, output, capsys, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    words = shlex.split(command.removeprefix("$ "))
-    assert words[0] == "perfmodel"
-    main(words[1:])
-    printed = capsys.readouterr()
-    shown, _, rest = output.partition("…\n")  # a page may leave out the end
-    text = printed.out + printed.err
-    assert text.startswith(shown) if rest or output.endswith("…\n") else text == shown
+@pytest.mark.parametrize("page", [page for page in PAGES if console_blocks(page)], ids=lambda page: page.name)
+def test_the_page_shows_what_is_printed(page, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # the commands of a page may write files, and use them
+    for command, output in console_blocks(page):
+        words = shlex.split(command)
+        assert words[0] == "perfmodel"
+        main(words[1:])
+        printed = capsys.readouterr()
+        shown, _, rest = output.partition("…\n")  # a page may leave out the end
+        text = printed.out + printed.err
+        assert text.startswith(shown) if rest or output.endswith("…\n") else text == shown
 
 
 def test_there_are_such_blocks():
-    assert len(list(console_blocks())) >= 3
+    assert sum(len(console_blocks(page)) for page in PAGES) >= 3
 
 
 def test_every_code_is_documented_and_every_documented_code_exists():

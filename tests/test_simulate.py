@@ -33,8 +33,8 @@ class Fake:
     def gemms(self, gemms):
         return Estimates(np.full(len(gemms), GEMM_S[gemms.precision.name]), "measured")
 
-    def memory(self, bytes_moved):
-        return Estimates(np.ones(len(bytes_moved)), "analytical")
+    def memory(self, bytes_read, bytes_written):
+        return Estimates(np.ones(len(bytes_read)), "analytical")
 
 
 # Seconds of a step: 2 GEMMs and the update, and what converts.

@@ -19,6 +19,8 @@ VERBS = {
     "breakdown": "where the time of one training step goes: by layer, pass or kind of work",
     "reproduce": "a published table and ours side by side (table3 of the MuPPET paper)",
     "predict": "seconds of each GEMM of a CSV file",
+    "profile": "time the kernels of networks on a GPU, real or simulated; or the plan for it",
+    "check": "whether a profile can be trusted, and what to do about it",
     "networks": "the bundled networks",
     "devices": "the bundled devices",
     "schemes": "the training schemes and what quantising costs",

@@ -23,9 +23,10 @@ def run(argv: list[str]) -> int:
     frame, notes = breakdown_frame(steps), _notes(steps, model.device, arguments)
     title = f"One training step of {network.name}, batch {arguments.batch}"
     if suffix in common.figure_suffixes():
+        from perfmodel.report.basis import source_words
         from perfmodel.report.figures import breakdown_figure, write_figure
 
-        note = f"Modelled, not measured: {common.describe(arguments)}. {' '.join(notes)}"
+        note = f"{source_words(_basis(steps))}: {common.describe(arguments)}. {' '.join(notes)}"
         write_figure(breakdown_figure(frame, title, arguments.by, note), arguments.output)
     else:
         title += f": {common.describe(arguments)}"
@@ -43,6 +44,7 @@ def _parser() -> common.Parser:
     parser.add_argument("--by", default="layer", metavar="GROUP", help="layer (default), pass or kind")
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     common.add_model_arguments(parser)
+    common.add_profile_arguments(parser)
     common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
     common.add_output_argument(
         parser, "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf); csv and json hold every kernel"
@@ -51,18 +53,13 @@ def _parser() -> common.Parser:
 
 
 def _check(arguments) -> str | None:
-    from perfmodel.errors import InputError, unknown_name
+    from perfmodel.errors import unknown_name
     from perfmodel.report.breakdown import GROUPS
 
     if arguments.by not in GROUPS:
         raise unknown_name("E1008", "--by", arguments.by, GROUPS)
-    if not 1 <= arguments.batch <= 10**7:
-        raise InputError.at("E1105", "--batch", f"{arguments.batch} is not between 1 and 10000000.", "Correct it.")
-    if arguments.overhead == "table3":
-        raise InputError.at(
-            "E1105", "--overhead", "table3 depends on a trace's quantised epochs, and one step has none.",
-            "Choose a level, or milliseconds.",
-        )  # fmt: skip
+    common.check_batch(arguments.batch)
+    common.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and one step has none.")
     return common.output_suffix(arguments.output, figures=True)
 
 
@@ -78,17 +75,24 @@ def _price(network, precision: str, model, arguments):
 
 def _notes(steps, device, arguments) -> tuple[str, ...]:
     """What each precision stands for, which units run it, what quantising costs, and where the numbers come from."""
-    from perfmodel.cost.estimate import merge_bases
+    from perfmodel.report.basis import coverage_note, step_parts
     from perfmodel.report.units import units_note
     from perfmodel.schemes import find_overhead, step_words
 
     notes = [f"{'; '.join(f'{name}: {step_words(name)}' for name in steps)}.", units_note(device, steps.values())]
     proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
     notes += [f"Proxies: {', '.join(proxies)}."] if proxies else []
-    basis = merge_bases(*(step.total.basis for step in steps.values()))
     if any(work.kind == "quantise" for step in steps.values() for work in step.works):
         notes.append(f"Quantising: {find_overhead(arguments.overhead).words}.")
-    return (*notes, f"Basis: {basis}.")
+    if arguments.profile is not None:
+        notes.append(coverage_note(step_parts(steps.values())))
+    return (*notes, f"Basis: {_basis(steps)}.")
+
+
+def _basis(steps) -> str:
+    from perfmodel.cost.estimate import merge_bases
+
+    return merge_bases(*(step.total.basis for step in steps.values()))
 
 
 def _table(frame, by: str, suffix: str | None, title: str, notes: tuple[str, ...]):

@@ -61,6 +61,17 @@ def add_cost_model_arguments(to: argparse.ArgumentParser) -> None:
     to.add_argument("--no-split-k", action="store_true", help="never split a GEMM's k over several CTAs")
 
 
+def add_profile_arguments(to: argparse.ArgumentParser) -> None:
+    """`--profile`, `--fill`."""
+    to.add_argument(
+        "--profile", action="append", metavar="FILE",
+        help="take times from this profile instead of a model; given again, from several of one device together",
+    )  # fmt: skip
+    to.add_argument(
+        "--fill", metavar="MODEL", help="kernels that the profile lacks are modelled: analytical (tiles) or roofline"
+    )
+
+
 def whole(text: str) -> int:
     """A whole number in ASCII digits: `int` also takes 1_0, １２ and blanks."""
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
@@ -81,11 +92,41 @@ def add_output_argument(to: argparse.ArgumentParser, what: str) -> None:
     to.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE, in the format of its suffix: {what}")
 
 
+def check_batch(batch: int) -> None:
+    """Raise E1105 for a batch size out of range."""
+    if not 1 <= batch <= 10**7:
+        raise InputError.at("E1105", "--batch", f"{batch} is not between 1 and 10000000.", "Correct it.")
+
+
+def refuse_table3(overhead: str, why: str) -> None:
+    """Raise E1105 for `--overhead table3` where it has no meaning."""
+    if overhead == "table3":
+        raise InputError.at("E1105", "--overhead", why, "Choose a level, or milliseconds.")
+
+
+def find_plan(arguments: argparse.Namespace, networks: Sequence[str], model, roofline):
+    """The kernels of these networks' training steps, as `--batch`, `--precision`, `--mapping` and `--overhead` say."""
+    from perfmodel.networks import find_network
+    from perfmodel.plan import make_plan
+    from perfmodel.schemes import find_overhead
+
+    found = gather(find_network, networks)
+    precisions = arguments.precision.split(",")
+    overhead = find_overhead(arguments.overhead)
+    return make_plan(found, (arguments.batch,), precisions, arguments.mapping, overhead, model, roofline)
+
+
 def find_model(arguments: argparse.Namespace):
     """The cost model that the arguments ask for."""
     from perfmodel.cost import find_cost_model
     from perfmodel.devices import find_device
 
+    if hasattr(arguments, "profile"):
+        from perfmodel.cli import profiled
+
+        profiled.check(arguments)
+        if arguments.profile is not None:
+            return profiled.find_measured(arguments, find_device(arguments.device))
     device = find_device(arguments.device)
     return find_cost_model(arguments.model, device, arguments.tile, not arguments.no_split_k)
 
@@ -95,7 +136,11 @@ def describe(arguments: argparse.Namespace) -> str:
     parts = [arguments.device]
     if hasattr(arguments, "mapping"):
         parts.append(f"{arguments.mapping} GEMM" if arguments.mapping == "implicit" else arguments.mapping)
-    parts.append(f"model {arguments.model}")
+    if getattr(arguments, "profile", None) is None:
+        parts.append(f"model {arguments.model}")
+    else:
+        parts.append(f"profile {profile_names(arguments.profile)}")
+        parts += [f"fill {arguments.fill}"] if arguments.fill is not None else []
     if arguments.tile != "best":
         parts.append(f"tile {arguments.tile}")
     if arguments.no_split_k:
@@ -103,7 +148,14 @@ def describe(arguments: argparse.Namespace) -> str:
     return ", ".join(parts)
 
 
-SETTING = ("network", "batch", "device", "model", "mapping", "tile", "no_split_k", "overhead")
+def profile_names(paths: Sequence[str]) -> str:
+    """Profiles as titles name them: without their folders."""
+    import os
+
+    return " + ".join(os.path.basename(path) for path in paths)
+
+
+SETTING = ("network", "batch", "device", "model", "mapping", "tile", "no_split_k", "fill", "overhead")
 
 
 def with_setting(table, arguments: argparse.Namespace, suffix: str | None):
@@ -111,6 +163,8 @@ def with_setting(table, arguments: argparse.Namespace, suffix: str | None):
     if suffix not in RAW_SUFFIXES:
         return table
     given = {name: getattr(arguments, name) for name in SETTING if getattr(arguments, name, None) is not None}
+    if getattr(arguments, "profile", None) is not None:
+        given |= {"model": "profile", "profile": profile_names(arguments.profile)}
     new = {name: value for name, value in given.items() if name not in table.frame.columns}
     return replace(table, frame=table.frame.assign(**new))
 

@@ -26,9 +26,10 @@ def run(argv: list[str]) -> int:
     if arguments.network is not None:
         setting += f", network {arguments.network}"
     if suffix in common.figure_suffixes():
-        _draw(names[0], comparisons[0], f"Modelled, not measured: {setting}.", arguments.output)
+        _draw(names[0], comparisons[0], _figure_note(comparisons[0], setting, arguments), arguments.output)
     else:
-        table = _table(names, comparisons, model.device, setting, suffix)
+        notes = _notes(comparisons, model.device, arguments)
+        table = _table(names, comparisons, notes, setting, suffix)
         common.emit([common.with_setting(table, arguments, suffix)], arguments.output)
     return 0
 
@@ -37,6 +38,7 @@ def _parser() -> common.Parser:
     parser = common.parser("speedup", DESCRIPTION)
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="name of a bundled trace, or a .jsonl file")
     common.add_model_arguments(parser)
+    common.add_profile_arguments(parser)
     common.add_overhead_argument(parser)
     parser.add_argument(
         "--network",
@@ -93,12 +95,33 @@ def _overhead(text: str, network, trace):
     return published_overhead(network, trace) if text == PUBLISHED_OVERHEAD else find_overhead(text)
 
 
-def _table(names, comparisons, device, setting: str, suffix: str | None):
-    from perfmodel.report.speedup import speedup_frame, speedup_notes, speedup_table
+def _notes(comparisons, device, arguments) -> tuple[str, ...]:
+    from perfmodel.report.speedup import speedup_notes
+
+    return (*speedup_notes(comparisons, device), *_coverage(comparisons, arguments))
+
+
+def _coverage(comparisons, arguments) -> list[str]:
+    """With a profile: how much of the runs is measured."""
+    from perfmodel.report.basis import coverage_note, run_parts
+
+    runs = [run for c in comparisons for run in (c.fp32, c.mixed, *c.runs)]
+    return [] if arguments.profile is None else [coverage_note(run_parts(runs))]
+
+
+def _figure_note(comparison, setting: str, arguments) -> str:
+    from perfmodel.cost.estimate import merge_bases
+    from perfmodel.report.basis import source_words
+
+    basis = merge_bases(*(run.basis for run in (comparison.fp32, comparison.mixed, *comparison.runs)))
+    return " ".join((f"{source_words(basis)}: {setting}.", *_coverage([comparison], arguments)))
+
+
+def _table(names, comparisons, notes: tuple[str, ...], setting: str, suffix: str | None):
+    from perfmodel.report.speedup import speedup_frame, speedup_table
     from perfmodel.report.table import Table
 
     frame, title = speedup_frame(names, comparisons), f"Training time and speedup: {setting}"
-    notes = speedup_notes(comparisons, device)
     return Table(title, frame, notes=notes) if suffix in common.RAW_SUFFIXES else speedup_table(frame, title, notes)
 
 

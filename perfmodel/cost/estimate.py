@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import Protocol
@@ -13,7 +13,7 @@ from perfmodel.devices import Device
 from perfmodel.gemm import Gemm, Precision
 from perfmodel.lowering import Delay, MemoryOp
 
-BASES = ("measured", "calibrated", "analytical", "roofline", "published", "given")
+BASES = ("measured", "simulated", "calibrated", "analytical", "roofline", "published", "given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,21 @@ def merge_bases(*bases: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """The prices of many kernels of one kind: arrays of equal length, and a text on each (a GEMM's tile, say)."""
+    """The prices of many kernels of one kind: arrays of equal length, and a text on each (a GEMM's tile, say).
+
+    `basis` is one text for all of them, or a sequence with one text for each.
+    """
 
     seconds: np.ndarray
-    basis: str
-    detail: np.ndarray | None = None
+    basis: str | Sequence[str]
+    detail: Sequence[str] | None = None
+
+    def rows(self) -> Iterator[tuple[float, str, str]]:
+        """Seconds, basis and detail of each kernel, in order."""
+        count = len(self.seconds)
+        bases = [self.basis] * count if isinstance(self.basis, str) else self.basis
+        details = [""] * count if self.detail is None else map(str, self.detail)
+        return zip(map(float, self.seconds), bases, details, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ class Gemms:
     """Many GEMMs of one precision as arrays of equal length.
 
     `a_fraction` and `b_fraction` say which part of the view m·k and n·k is stored (1 unless the GEMM is a
-    convolution in implicit form).
+    convolution in implicit form); `kernels` are the GEMMs that the arrays were made of, where there were any.
     """
 
     precision: Precision
@@ -79,6 +89,7 @@ class Gemms:
     batch: np.ndarray
     a_fraction: np.ndarray = field(default=None)
     b_fraction: np.ndarray = field(default=None)
+    kernels: tuple[Gemm, ...] = ()
 
     def __post_init__(self):
         for name in ("a_fraction", "b_fraction"):
@@ -93,14 +104,35 @@ class Gemms:
         b = np.array([np.inf if g.b_distinct is None else g.b_distinct for g in gemms])
         a_fraction = np.minimum(1.0, a / (batch * m * k))
         b_fraction = np.minimum(1.0, b / (batch * n * k))
-        return cls(gemms[0].precision, m, n, k, batch, a_fraction, b_fraction)
+        return cls(gemms[0].precision, m, n, k, batch, a_fraction, b_fraction, tuple(gemms))
+
+    def each(self) -> tuple[Gemm, ...]:
+        """The GEMMs one by one: those that the arrays were made of, else made from the arrays.
+
+        >>> one = np.ones(1)
+        >>> Gemms(Gemm(3, 5, 7).precision, 3 * one, 5 * one, 7 * one, one).each() == (Gemm(3, 5, 7),)
+        True
+        """
+        if self.kernels:
+            return self.kernels
+        rows = zip(
+            *(array.tolist() for array in (self.m, self.n, self.k, self.batch, self.a_fraction, self.b_fraction)),
+            strict=True,
+        )
+        return tuple(
+            Gemm(
+                int(m), int(n), int(k), int(batch), self.precision,
+                _distinct(a, batch * m * k), _distinct(b, batch * n * k),
+            )
+            for m, n, k, batch, a, b in rows
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.m)
 
 
 class CostModel(Protocol):
-    """Prices kernels of one device, arrays in and arrays out."""
+    """Prices kernels of one device, arrays in and arrays out. What it has no price for raises `Unsupported`."""
 
     device: Device
 
@@ -108,8 +140,8 @@ class CostModel(Protocol):
         """Seconds of each GEMM, and with which kernel."""
         ...
 
-    def memory(self, bytes_moved: np.ndarray) -> Estimates:
-        """Seconds of kernels that only move so many bytes each."""
+    def memory(self, bytes_read: np.ndarray, bytes_written: np.ndarray) -> Estimates:
+        """Seconds of kernels that only read and write so many bytes each."""
         ...
 
 
@@ -129,10 +161,7 @@ def price(model: CostModel, kernels: Sequence[Gemm | MemoryOp | Delay]) -> Price
         groups.setdefault(_group(kernel), []).append(kernel)
     found: dict[object, tuple[float, str, str]] = {}
     for group in groups.values():
-        answer = _estimates(model, group)
-        details = answer.detail if answer.detail is not None else [""] * len(group)
-        for kernel, seconds, detail in zip(group, answer.seconds, details, strict=True):
-            found[kernel] = float(seconds), answer.basis, str(detail)
+        found.update(zip(group, _estimates(model, group).rows(), strict=True))
     rows = [found[kernel] for kernel in kernels]
     return Prices(np.array([row[0] for row in rows]), [row[1] for row in rows], [row[2] for row in rows])
 
@@ -149,4 +178,10 @@ def _estimates(model: CostModel, group: Sequence[Gemm | MemoryOp | Delay]) -> Es
         return model.gemms(Gemms.of(group))
     if isinstance(group[0], Delay):
         return Estimates(np.array([delay.seconds for delay in group]), group[0].basis)
-    return model.memory(np.array([op.bytes for op in group], dtype=np.float64))
+    bytes_read, bytes_written = np.array([(op.bytes_read, op.bytes_written) for op in group], dtype=np.float64).T
+    return model.memory(bytes_read, bytes_written)
+
+
+def _distinct(fraction: float, view: float) -> int | None:
+    """Stored elements of an operand; None where the whole view is stored."""
+    return round(fraction * view) if fraction < 1 else None

@@ -44,6 +44,6 @@ class Roofline:
         seconds = roofline_seconds(flop, compulsory_bytes(gemms), peak, self.device.dram_bytes_per_s)
         return Estimates(seconds, "roofline")
 
-    def memory(self, bytes_moved: np.ndarray) -> Estimates:
+    def memory(self, bytes_read: np.ndarray, bytes_written: np.ndarray) -> Estimates:
         """Bytes over bandwidth."""
-        return Estimates(bytes_moved / self.device.dram_bytes_per_s, "roofline")
+        return Estimates((bytes_read + bytes_written) / self.device.dram_bytes_per_s, "roofline")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from perfmodel.cost.estimate import merge_bases
 from perfmodel.lowering import KINDS, PASSES
 from perfmodel.report.table import Table
 from perfmodel.report.text import milliseconds, percent
@@ -33,7 +34,7 @@ def breakdown_frame(steps: Mapping[str, StepCost]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     return frame.groupby(["precision", "layer", "pass", "kind"], sort=False, as_index=False).agg(
         time_s=("time_s", "sum"), launches=("launches", "sum"), flop=("flop", "sum"), bytes=("bytes", "sum"),
-        kernel=("kernel", "first"), proxy=("proxy", "first"), basis=("basis", "first"),
+        kernel=("kernel", "first"), proxy=("proxy", "first"), basis=("basis", lambda bases: merge_bases(*bases)),
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_help_of_each_verb(cli, verb):
     [
         ("speedups", "E1000 verb 'speedups' is not known. Did you mean speedup?"),
         ("reproduc", "E1000 verb 'reproduc' is not known. Did you mean reproduce?"),
-        ("", "E1000 verb '' is not known. Known: speedup, breakdown, reproduce, predict, networks, devices, schemes"),
+        ("", "E1000 verb '' is not known. Known: speedup, breakdown, reproduce, predict, profile, check, networks"),
         ("common", "E1000 verb 'common' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
         ("\x1b[31m", "E1000 verb '\\x1b[31m' is not known."),
@@ -64,6 +64,8 @@ WRONG = {
     "breakdown": (("breakdown", "one.toml", "--batch", "0"), "E1105", "--batch"),
     "reproduce": (("reproduce", "table4"), "E1009", "target"),
     "predict": (("predict", "gemms.csv", "-o", "a.txt"), "E1904", "a.txt:"),
+    "profile": (("profile", "one.toml", "--simulate", "drift"), "E2003", "-o"),
+    "check": (("check", "nope.jsonl"), "E1201", "nope.jsonl"),
     "networks": (("networks", "alexnot"), "E1002", "network"),
     "devices": (("devices", "h300"), "E1001", "device"),
     "schemes": (("schemes", "x"), "E1100", "perfmodel schemes:"),

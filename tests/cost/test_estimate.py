@@ -30,9 +30,9 @@ class Recorder:
         names = np.array([f"m {m:.0f}" for m in gemms.m])
         return Estimates(gemms.batch * gemms.m * gemms.n * gemms.k, "measured", names)
 
-    def memory(self, bytes_moved):
-        self.asked.append(("memory", bytes_moved.tolist()))
-        return Estimates(bytes_moved * 1.0, "roofline")
+    def memory(self, bytes_read, bytes_written):
+        self.asked.append(("memory", [*zip(bytes_read.tolist(), bytes_written.tolist(), strict=True)]))
+        return Estimates(bytes_read + bytes_written, "roofline")
 
 
 def test_price_keeps_order_and_asks_once_for_equal_kernels():
@@ -48,7 +48,7 @@ def test_price_keeps_order_and_asks_once_for_equal_kernels():
         "measured", "roofline", "published", "roofline", "given",
     ]  # fmt: skip
     assert prices.detail == ["", "m 2", "", "m 7", "m 2", "m 11", "", "", "", ""]
-    assert sorted(model.asked) == [("fp16", [7]), ("fp32", [2, 11]), ("memory", [7, 7])]
+    assert sorted(model.asked) == [("fp16", [7]), ("fp32", [2, 11]), ("memory", [(3, 4), (4, 3)])]
 
 
 def test_precisions_that_differ_in_the_accumulator_are_priced_apart():

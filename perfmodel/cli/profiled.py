@@ -1,0 +1,87 @@
+"""The cost model of `--profile` and `--fill`: what goes with them, and whether the profile is of the device."""
+
+from __future__ import annotations
+
+import argparse
+
+from perfmodel.cli import common, complain
+from perfmodel.errors import SHOWN, InputError, Problem, unknown_name
+
+FILLS = {"analytical": "tiles", "roofline": "roofline"}
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse what does not go together (E1105), and a `--fill` that is not known (E1007)."""
+    if arguments.fill is not None and arguments.fill not in FILLS:
+        raise unknown_name("E1007", "--fill", arguments.fill, FILLS)
+    if arguments.profile is None:
+        if arguments.fill is not None:
+            raise _apart("--fill", "models what a profile lacks, and there is none.", "Add --profile FILE.")
+        return
+    if arguments.model != "tiles":
+        raise _apart("--model", "does not go with --profile.", "Model what the profile lacks with --fill.")
+    if arguments.fill is None and (arguments.tile != "best" or arguments.no_split_k):
+        option = "--tile" if arguments.tile != "best" else "--no-split-k"
+        raise _apart(option, "changes a model, and --profile asks for none.", "Drop it, or add --fill analytical.")
+
+
+def find_measured(arguments: argparse.Namespace, device):
+    """The profiles as one cost model.
+
+    Warns of damaged records, of a profile of another device (W2201) and of one to be doubted (W2202); with `--strict`
+    these are errors.
+    """
+    from pathlib import Path
+
+    from perfmodel.cost import find_cost_model
+    from perfmodel.cost.measured import Measured
+    from perfmodel.profiles.profile import join_profiles, read_profile
+
+    fill = None
+    if arguments.fill is not None:
+        fill = find_cost_model(FILLS[arguments.fill], device, arguments.tile, not arguments.no_split_k)
+    profiles = common.gather(lambda path: read_profile(Path(path)), arguments.profile)
+    profile = profiles[0] if len(profiles) == 1 else join_profiles(profiles)
+    problems = [*profile.damage, *_other_device(profile, device, arguments), *_doubts(profile, arguments)]
+    _warn(problems, getattr(arguments, "strict", False))
+    return Measured(profile, device, fill)
+
+
+def _other_device(profile, device, arguments: argparse.Namespace) -> list[Problem]:
+    from perfmodel.cost.measured import UNKNOWN_DEVICE, device_name, is_device
+
+    timed = device_name(profile)
+    if is_device(timed, device.title):
+        return []
+    place = f"--profile {common.profile_names(arguments.profile)}:"
+    found = f"holds times of {timed}, and --device is {device.title}."
+    if timed == UNKNOWN_DEVICE:  # cutlass_profiler's tables do not name it
+        return [Problem("W2201", place, f"does not say of which device; --device is {device.title}.", "Check that.")]
+    return [Problem("W2201", place, found, "Name the device that was timed.")]
+
+
+def _doubts(profile, arguments: argparse.Namespace) -> list[Problem]:
+    """One warning (W2202) for a profile that `perfmodel check` finds bad or doubtful."""
+    from perfmodel.profiles.criticism import criticise, trusted
+    from perfmodel.profiles.profile import Profile
+
+    undamaged = Profile(profile.environment, profile.sessions)  # damage has been told
+    found = [one for one in criticise(undamaged) if not trusted([one])]
+    if not found:
+        return []
+    place = f"--profile {common.profile_names(arguments.profile)}:"
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return [Problem("W2202", place, f"{found[0].what}{more}.", f"See perfmodel check {' '.join(arguments.profile)}.")]
+
+
+def _warn(problems: list[Problem], strict: bool) -> None:
+    if problems and strict:
+        raise InputError(problems)
+    for problem in problems[:SHOWN]:
+        complain(problem)
+    if len(problems) > SHOWN:
+        complain(f"… {len(problems) - SHOWN} more")
+
+
+def _apart(option: str, found: str, fix: str) -> InputError:
+    return InputError.at("E1105", option, found, fix)

@@ -1,0 +1,1 @@
+"""Timings on file: the journal, what it holds, and what it says."""
