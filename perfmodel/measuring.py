@@ -17,7 +17,7 @@ from perfmodel.measure.bench import Bench
 from perfmodel.measure.job import Job, Progress
 from perfmodel.measure.kernels import seed_of
 from perfmodel.measure.preflight import environment_of, preflight
-from perfmodel.measure.recorder import sessions_in
+from perfmodel.measure.recorder import free_number, sessions_in
 from perfmodel.measure.session import Outcome, Session
 from perfmodel.measure.settings import Settings
 from perfmodel.measure.simulated import Truth
@@ -27,7 +27,7 @@ from perfmodel.profiles.journal import Journal
 from perfmodel.profiles.kernel import Kernel
 
 MODES = ("new", "resume", "append")
-TRUTH_DEVIATION = 0.1  # standard deviation of log(simulated truth / model): a simulated card is not its model
+TRUTH_DEVIATION = 0.1  # standard deviation of log(simulated time / model), and of the elasticity about the expected
 SAME = "Give the same command as before, with --resume."
 STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -55,15 +55,17 @@ def jobs_of(plan: Plan) -> list[Job]:
 
 
 def simulated_truths(plan: Plan) -> dict[Kernel, Truth]:
-    """What the simulated card takes for each kernel: the model's time, off by a tenth or so, always the same way.
+    """What the simulated card takes for each kernel: the model's time and elasticity, off by a tenth or so each.
 
-    So a simulated profile differs from the model that it came from, as a measured one does.
+    Always the same way, by the kernel's text. So a simulated profile differs from the model that it came from, as a
+    measured one does, and the engine's expectations are not the truth.
     """
     truths = {}
     for row in plan.kernels:
-        draw = np.random.default_rng(seed_of("truth", row.kernel.text)).standard_normal()
-        seconds = max(row.seconds * float(np.exp(TRUTH_DEVIATION * draw)), row.bound_s)
-        truths[row.kernel] = Truth(seconds, row.prior, 0.3 + 0.7 * row.prior)
+        time, clock = TRUTH_DEVIATION * np.random.default_rng(seed_of("truth", row.kernel.text)).standard_normal(2)
+        seconds = max(row.seconds * float(np.exp(time)), row.bound_s)
+        elasticity = min(max(row.prior + float(clock), 0.0), 1.0)
+        truths[row.kernel] = Truth(seconds, elasticity, 0.3 + 0.7 * elasticity)
     return truths
 
 
@@ -110,8 +112,7 @@ def _begin(journal: Journal, path: Path, mode: str, settings: Settings, plan: Pl
     if mode == "resume" and journal.records:
         return _open_session(journal, path, asked, plan)
     # not sessions_in: the record that begins a session may be damaged, and its visits are not those of another one
-    numbers = [row["session"] for row in journal.records if type(row.get("session")) is int]
-    number = max(numbers, default=0) + 1
+    number = free_number(journal.records)
     now = datetime.now(UTC).isoformat(timespec="microseconds")  # it tells sessions apart when files are joined
     journal.append({"type": "session", "session": number, **asked, "started": now})
     return number
@@ -130,11 +131,16 @@ def _open_session(journal: Journal, path: Path, asked: Mapping[str, Mapping], pl
 
 def _compare(path: Path, recorded: Mapping, given: Mapping) -> None:
     for part, values in given.items():
-        old = recorded.get(part) or {}
+        old = _table(recorded.get(part))
         for name in dict.fromkeys((*old, *values)):
             if old.get(name) != values.get(name):
                 found = f"the session was begun with {name} {quote(old.get(name))}, not {quote(values.get(name))}."
                 raise InputError.at("E2110", f"{path}:", found, SAME)
+
+
+def _table(value: object) -> Mapping:
+    """What should be a table, and may be anything in a file that was edited."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _compare_kernels(path: Path, rows: Sequence[Mapping], plan: Plan) -> None:
@@ -149,7 +155,7 @@ def _compare_kernels(path: Path, rows: Sequence[Mapping], plan: Plan) -> None:
 
 
 def _other_environment(path, old: Mapping, new: Mapping) -> InputError:
-    pairs = [(name, (old.get("device") or {}).get(name), value) for name, value in new["device"].items()]
+    pairs = [(name, _table(old.get("device")).get(name), value) for name, value in new["device"].items()]
     pairs += [(name, old.get(name), value) for name, value in new.items() if name != "device"]
     differing = [(name, a, b) for name, a, b in pairs if a != b]
     name, was, now = differing[0] if differing else ("something", None, None)

@@ -60,13 +60,16 @@ class Plan:
         """GPU seconds of one session that visits every kernel as often as it must, and no more: an estimate.
 
         Settling, then for each visit its conditioning and its samples, each behind a spin and none shorter than one
-        launch, and the canaries.
+        launch, and the canaries: every few visits of a round, and at its end.
         """
+        if not self.kernels:
+            return 0.0
         samples = sum(settings.spin_s + max(settings.sample_s, planned.seconds) for planned in self.kernels)
         visits = settings.least_visits * len(self.kernels)
         measuring = visits * settings.condition_s + settings.least_visits * settings.samples * samples
         settling = 0.0 if settings.state == "burst" else settings.settle_least_s
-        return settling + measuring + ceil(visits / settings.canary_every) * CANARY_S
+        canaries = settings.least_visits * (ceil(len(self.kernels) / settings.canary_every) + 1)
+        return settling + measuring + canaries * CANARY_S
 
 
 def make_plan(

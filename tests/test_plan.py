@@ -197,11 +197,11 @@ def a_plan(*seconds):
 def test_measuring_time_by_hand():
     plan = a_plan(1e-3, 5e-3, 1e-4)
     given_ = Settings(samples=7, least_visits=11, sample_s=1e-3, condition_s=3e-3, settle_least_s=13.0, canary_every=5)
-    # 33 visits of 3 ms and 7 samples of 1, 5 and 1 ms, each behind a spin of 150 µs; a canary for each 5 visits begun.
-    assert plan.measuring_s(given_) == pytest.approx(13 + 33 * 3e-3 + 11 * 7 * (7e-3 + 3 * 150e-6) + 7 * CANARY_S)
+    # 33 visits of 3 ms and 7 samples of 1, 5 and 1 ms, each behind a spin of 150 µs; two canaries a round.
+    assert plan.measuring_s(given_) == pytest.approx(13 + 33 * 3e-3 + 11 * 7 * (7e-3 + 3 * 150e-6) + 22 * CANARY_S)
     burst = replace(given_, state="burst")
     assert plan.measuring_s(burst) == pytest.approx(plan.measuring_s(given_) - 13)
-    assert a_plan().measuring_s(burst) == 0
+    assert a_plan().measuring_s(given_) == 0
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)

@@ -26,7 +26,8 @@ def run(argv: list[str]) -> int:
     profile = profiles[0] if len(profiles) == 1 else join_profiles(profiles)
     found = criticise(profile, _needed(arguments))
     name = common.profile_names(arguments.profiles)
-    table = timings_table(profile, name) if arguments.timings else findings_table(profile, name, found)
+    needs = _needs(arguments)
+    table = timings_table(profile, name) if arguments.timings else findings_table(profile, name, found, needs)
     common.emit([table], arguments.output)
     return 0 if trusted(found) and profile.timings else DOUBTFUL
 
@@ -58,6 +59,14 @@ def _check(arguments, parser) -> None:
     for name in ("precision", "batch", "mapping", "device", "overhead"):
         if not arguments.network and getattr(arguments, name) != parser.get_default(name):
             raise InputError.at("E1105", f"--{name}", "says which kernels a network needs.", "Add --network N.")
+
+
+def _needs(arguments) -> tuple[str, ...]:
+    """A note on what the kernels that are needed are needed for."""
+    if not arguments.network:
+        return ()
+    steps = f"{', '.join(arguments.network)}, batch {arguments.batch}, {arguments.precision}"
+    return (f"Needed: the kernels of {steps}, {arguments.mapping}, conversions {arguments.overhead}.",)
 
 
 def _needed(arguments) -> list:

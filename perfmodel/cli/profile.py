@@ -19,7 +19,7 @@ UNCONVERGED, KERNELS_FAILED, DEVICE_LOST, INTERRUPTED = 3, 4, 5, 130
 MODEL = ("model", "tile", "no_split_k")
 NUMBERS = {  # option: setting, what it is
     "--half-width": ("half_width", "half-width of the 95 %% interval at which a kernel is done (default 0.01, 1 %%)"),
-    "--budget": ("budget_s", "seconds on the device for the rounds (default 300)"),
+    "--budget": ("budget_s", "seconds on the device after settling (default 300)"),
     "--settle-least": ("settle_least_s", "least seconds of warming up (default 20)"),
     "--settle-most": ("settle_most_s", "most seconds of warming up (default 60)"),
     "--watchdog": ("watchdog_s", "seconds after which a silent device counts as hung (default 30)"),
@@ -166,9 +166,28 @@ def _simulate(arguments) -> int:
 
     scenario, settings = find_scenario(arguments.simulate), _settings(arguments)
     plan = _make_plan(arguments, scenario.device)
-    make = partial(Simulated, scenario, settings.seed, simulated_truths(plan))
+    make = partial(Simulated, scenario, _device_seed(arguments, settings.seed), simulated_truths(plan))
     with stopped_by_signals() as stop:
         return _finish(arguments.output, lambda: _measure(arguments, make, plan, settings, stop), stop)
+
+
+def _device_seed(arguments, seed: int) -> int:
+    """Of the simulated device's noise: another one for each session, or sessions would drift alike and agree."""
+    from perfmodel.errors import PerfModelError
+    from perfmodel.measure.kernels import seed_of
+    from perfmodel.measure.recorder import free_number, sessions_in
+    from perfmodel.profiles.reading import read_journal
+
+    if not (arguments.resume or arguments.append):
+        return seed
+    try:
+        records = read_journal(arguments.output).records
+    except PerfModelError:  # told when the profile is opened
+        return seed
+    number = free_number(records)
+    if arguments.resume:
+        number = max((one for one, over in sessions_in(records).items() if not over), default=1)
+    return seed if number == 1 else seed_of("device", seed, number)
 
 
 def _measure(arguments, make, plan, settings, stop):
@@ -221,12 +240,15 @@ def _saved(path: str) -> str:
 
 
 def _summary(path: str, outcome) -> str:
+    from shlex import quote
+
     from perfmodel.errors import printable
 
     failed = f", {outcome.failed} failed" if outcome.failed else ""
+    spent = f"{outcome.spent_s:.1f} s on the device after settling"
     lines = (
         f"{printable(path)}: {outcome.kernels} kernels, {outcome.converged} with intervals as narrow as asked{failed}",
-        f"{outcome.visits} visits in {outcome.spent_s:.1f} s of device time; session {outcome.status}",
-        f"perfmodel check {printable(path)} says whether to trust it",
+        f"{outcome.visits} visits in {spent}; session {outcome.status}",
+        f"perfmodel check {printable(quote(path))} says whether to trust it",
     )
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from perfmodel.cli import common, complain
 from perfmodel.errors import SHOWN, InputError, Problem, unknown_name
@@ -71,7 +72,7 @@ def _doubts(profile, arguments: argparse.Namespace) -> list[Problem]:
         return []
     place = f"--profile {common.profile_names(arguments.profile)}:"
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return [Problem("W2202", place, f"{found[0].what}{more}.", f"See perfmodel check {' '.join(arguments.profile)}.")]
+    return [Problem("W2202", place, f"{found[0].what}{more}.", f"See perfmodel check {shlex.join(arguments.profile)}.")]
 
 
 def _warn(problems: list[Problem], strict: bool) -> None:

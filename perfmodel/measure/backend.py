@@ -16,7 +16,8 @@ import numpy as np
 from perfmodel.profiles.kernel import Kernel
 
 # What a backend may be asked to read about the state of the device. Any of them may be missing: no driver library,
-# no permission, not supported. `clock_reasons` is NVML's bit mask of why the clock is where it is.
+# no permission, not supported. `clock_reasons` is NVML's bit mask of why the clock is where it is; `other_processes`
+# counts those that compute on the device, without the one that asks.
 READINGS = (
     "clock_reasons", "temperature_c", "power_w", "sm_clock_hz", "memory_clock_hz",
     "power_limit_w", "power_limit_default_w", "application_clock_hz", "mig", "mps", "other_processes", "compute_mode",
@@ -155,7 +156,8 @@ class Backend(Protocol):
     def capture(self, function: Any, operands: Any, launches: int, start: int) -> Any:
         """A batch of `launches` launches that rotates through the sets from set `start`; `CaptureFailed` otherwise.
 
-        With `function` None the batch consists of empty kernels (`operands` is then None as well).
+        It is ready to run: its first launch may be timed, so nothing is left to upload then. With `function` None the
+        batch consists of empty kernels (`operands` is then None as well).
         """
         ...
 

@@ -7,17 +7,29 @@ hangs or breaks the device takes nothing else with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
-from perfmodel.measure.backend import READINGS, Backend, BuildFailed, DeviceFacts, NotReadable, OutOfDeviceMemory
+from perfmodel.measure.backend import (
+    READINGS,
+    Backend,
+    BuildFailed,
+    DeviceFacts,
+    DeviceFault,
+    NotReadable,
+    OutOfDeviceMemory,
+)
 from perfmodel.measure.canary import CANARY, canary
 from perfmodel.measure.instrument import calibrate
-from perfmodel.measure.sampling import Visit, allocate, captured, cold_sets, pilot, samples_of
+from perfmodel.measure.sampling import Visit, allocate, captured, cold_sets, giving_back, pilot, samples_of, starts_of
 from perfmodel.measure.settings import Settings
 from perfmodel.measure.settling import run_mix
 from perfmodel.measure.verify import verify
 from perfmodel.profiles.kernel import Kernel
 
 DURING = ("clock_reasons", "temperature_c", "power_w")  # read after each visit
+# NVML's reasons: hardware slowdown, thermal slowdown by software and by hardware, power brake. The power cap (4) is
+# none of them: a card under full load stays there, and the clock that it then has is the reference.
+THROTTLED = 0x8 | 0x20 | 0x40 | 0x80
 
 
 class Bench:
@@ -62,11 +74,14 @@ class Bench:
     def restart(self) -> None:
         """A fresh device in the place of one that no longer answers."""
         self._functions.clear()
+        with suppress(DeviceFault):  # a broken device may refuse even that
+            self._backend.close()
         self._backend = self._make()
 
     def close(self) -> None:
-        """Give the device back."""
-        self._backend.close()
+        """Give the device back; a broken one has nothing to give, and says so once more."""
+        with suppress(DeviceFault):
+            self._backend.close()
 
     def calibrate(self) -> dict:
         """What the instrument itself takes: the fields of an `instrument` record."""
@@ -97,25 +112,24 @@ class Bench:
     def _calibrated(self, kernel: Kernel, function, instrument: Mapping, seed: int) -> dict:
         wanted = cold_sets(kernel, self._settings, self._backend.facts().l2_bytes)
         sets, operands = allocate(self._backend, kernel, wanted, self._settings, seed)
-        try:
+        with giving_back(self._backend, [operands]):
             found = pilot(self._backend, function, operands, instrument, self._settings)
-        finally:
-            self._backend.release(operands)
         return {"sets": sets, "cold": "full" if sets >= wanted else "partial"} | found
 
     def visit(self, visit: Visit) -> dict:
         """Samples of one kernel in a fresh place in memory: the fields of a `visit` record that the device knows."""
         backend, settings = self._backend, self._settings
         sets, operands = allocate(backend, visit.kernel, visit.sets, settings, visit.seed)
-        try:
+        with giving_back(backend, [operands]):
             function = self._function(visit.kernel)
-            launch, mode = captured(backend, function, operands, visit.launches, visit.seed % sets, visit.mode)
-            seconds, clocks, late = samples_of(backend, launch, visit, settings)
-        finally:
-            backend.release(operands)
+            starts = starts_of(visit.seed % sets, sets, visit.launches, settings.samples)
+            batches, mode = captured(backend, function, operands, visit.launches, starts, visit.mode)
+            seconds, clocks, late = samples_of(backend, batches, mode, visit, settings)
+        readings = self.readings(DURING)
+        flags = {"late_enqueue": late, "throttle": (readings["clock_reasons"] or 0) & THROTTLED}
         found = {
             "launches": visit.launches, "sets": sets, "mode": mode, "seconds": seconds, "clock_hz": clocks,
-            "flags": ["late_enqueue"] if late else [], "readings": self.readings(DURING),
+            "flags": [name for name, holds in flags.items() if holds], "readings": readings,
         }  # fmt: skip
         if visit.recheck and self._settings.verify != "off":
             found["verification"] = verify(visit.kernel, self._product(visit.kernel), "sample", visit.seed).to_json()

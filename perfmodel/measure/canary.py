@@ -7,7 +7,7 @@ from statistics import median
 
 from perfmodel.gemm import Gemm
 from perfmodel.measure.backend import Backend
-from perfmodel.measure.sampling import positive, timed
+from perfmodel.measure.sampling import giving_back, positive, timed
 from perfmodel.measure.settings import MOST_LAUNCHES, Settings
 from perfmodel.profiles.kernel import Kernel
 
@@ -28,12 +28,10 @@ def canary(backend: Backend, function, settings: Settings) -> dict:
         return timed(backend, launch, settings.spin_s, settings.watchdog_s)[:2]
 
     operands = backend.allocate(CANARY, 1, "normal", 0)
-    try:
+    with giving_back(backend, [operands]):
         pilot_s = positive(run(lambda: backend.launch_each(function, operands, PILOT_LAUNCHES, 0))[0]) or CANARY_S
         launches = max(1, min(MOST_LAUNCHES, round(PILOT_LAUNCHES * CANARY_S / max(pilot_s, 1e-6))))
         products = [run(lambda: backend.launch_each(function, operands, launches, 0)) for _ in range(SAMPLES)]
-    finally:
-        backend.release(operands)
     copies = [run(lambda: backend.copy(COPY_BYTES))[0] for _ in range(SAMPLES)]
     cycles = [seconds * hz / launches for seconds, hz in products if positive(seconds) and positive(hz)]
     copies = [seconds for seconds in copies if positive(seconds)]

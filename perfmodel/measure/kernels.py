@@ -17,7 +17,7 @@ from perfmodel.units import ceil_div
 
 FAULTS_ALLOWED = 2  # a kernel that fails as often is left alone
 RECHECK_EVERY = 10  # visits of a kernel
-COARSEST = 0.99  # resolution of a sample that hardly lasts a tick
+COARSEST = 0.99  # relative step of a visit value, where the tick is as long as the sample
 ROUND_SHARE = 5  # one in so many open kernels is visited in a later round
 LEAST_ROUND = 20  # kernels of a round, while so many are open: fewer would not be interleaved
 
@@ -31,9 +31,8 @@ class Subject:
     launches: int
     sets: int
     mode: str
-    offset_s: float
     expected_s: float
-    resolution: float  # of one sample, from the event tick
+    tick_s: float  # of the event clock
     visits: list[tuple[int, float, float]] = field(default_factory=list)  # round, seconds, clock
     attempts: int = 0
     faults: int = 0
@@ -42,35 +41,32 @@ class Subject:
     @classmethod
     def of(cls, index: int, job: Job, record: Mapping, tick_s: float) -> Subject:
         """The subject of a `kernel` record whose status is ready."""
-        length = max(record["launches"] * record["expected_s"], 1e-12)
-        return cls(
-            index, job, record["launches"], record["sets"], record["mode"], record["offset_s"], record["expected_s"],
-            min(COARSEST, tick_s / length),
-        )  # fmt: skip
+        parts = (record[name] for name in ("launches", "sets", "mode", "expected_s"))
+        return cls(index, job, *parts, tick_s)
 
     def request(self, spin_s: float, seed: int) -> Visit:
         """The next visit."""
         recheck = self.attempts % RECHECK_EVERY == RECHECK_EVERY - 1
-        return Visit(
-            self.job.kernel, self.launches, self.sets, self.mode, spin_s, seed, recheck, self.expected_s
-        )  # fmt: skip
+        return Visit(self.job.kernel, self.launches, self.sets, self.mode, spin_s, seed, recheck, self.expected_s)
 
-    def add(self, record: Mapping) -> None:
-        """The value of a visit, from its record."""
+    def add(self, record: Mapping, offset_s: float) -> None:
+        """The value of a visit, from its record; its samples take `offset_s` beyond their launches."""
         self.attempts += 1
         pairs = zip(record["seconds"], record["clock_hz"], strict=True)
         good = [(s, f) for s, f in pairs if s is not None and f is not None and usable(s, f)]
-        value = visit_seconds([s for s, _ in good], record["launches"], self.offset_s)
+        value = visit_seconds([s for s, _ in good], record["launches"], offset_s)
         if value > 0:  # neither nan nor below the offset
             self.visits.append((record["round"], value, median(f for _, f in good)))
 
     def judge(self, suspect: Iterable[int], reference_hz: float) -> None:
         """Estimate anew from the visits in rounds that are not suspect."""
         kept = [visit for visit in self.visits if visit[0] not in suspect]
+        if not kept:
+            self.estimate = None
+            return
         values, clocks = [v for _, v, _ in kept], [f for _, _, f in kept]
-        self.estimate = (
-            estimate_session(values, clocks, reference_hz, self.job.prior, self.resolution) if kept else None
-        )
+        resolution = min(COARSEST, self.tick_s / median(value * self.launches for value in values))
+        self.estimate = estimate_session(values, clocks, reference_hz, self.job.prior, resolution)
 
     def count(self) -> int:
         """Visits behind the estimate."""
@@ -90,9 +86,9 @@ class Subject:
 def next_round(subjects: Sequence[Subject], settings: Settings, name: str) -> list[int]:
     """The kernels of the next round, each once, in random order; none when all are done.
 
-    Kernels with fewer visits than an interval needs come first, all together. Then the fifth of the open kernels by
-    which a visit shortens the interval of the whole step most, for the device time that it takes (Neyman's rule);
-    fewer would follow the rule more closely and be less interleaved.
+    Kernels with fewer visits than an interval needs come first, all together. Then the fifth of the open kernels, or
+    twenty, by which a visit shortens the interval of the whole step most, for the device time that it takes (Neyman's
+    rule); fewer would follow the rule more closely and be less interleaved.
     """
     alive = [one for one in subjects if one.is_open(settings)]
     chosen = [one for one in alive if one.count() < settings.least_visits]

@@ -60,12 +60,11 @@ def _wait_for_others(bench: Bench, readings: dict, limit_s: float, stop: Callabl
 
 def _flags(readings: Mapping, variables: Mapping[str, str], kind: str) -> list[str]:
     limit, usual = readings["power_limit_w"], readings["power_limit_default_w"]
-    found = {
+    found = {  # the application clock is none: drivers report one whether it was set or not
         "mig": readings["mig"],
         "mps": readings["mps"] or (kind == "cuda" and any(name.startswith("CUDA_MPS_") for name in variables)),
         "shared": readings["other_processes"],
         "display": readings["display"],
         "power_limit_lowered": limit is not None and usual is not None and limit < usual,
-        "application_clock": readings["application_clock_hz"],
     }
     return [name for name, holds in found.items() if holds]

@@ -14,22 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from perfmodel.measure.backend import DeviceFault, DeviceLost
+from perfmodel.measure.wholeness import KEYS, MOST_NUMBERED, is_whole
 
-KEYS = ("type", "session", "kernel", "round", "position", "trial")
 FAULTS_IN_A_ROW = 8  # two of each kernel: where four in a row crash, it is the device
-
-
-NUMBER, OPTIONAL = (int, float), (int, float, type(None))
-NEEDED = {
-    "instrument": {"event_tick_s": NUMBER, "event_offset_s": NUMBER, "enqueue_s": NUMBER, "graph_offset_s": OPTIONAL},
-    "kernel": {"status": str},
-    "settle": {"reference_clock_hz": NUMBER},
-    "round": {"round": int, "order": list},
-    "canary": {"cycles": OPTIONAL, "copy_s": OPTIONAL},
-    "visit": {"launches": int, "seconds": list, "clock_hz": list},
-    "fault": {"kind": str},
-}
-NEEDED_WHEN_READY = {"launches": int, "sets": int, "mode": str, "offset_s": NUMBER, "expected_s": NUMBER}
 
 
 class Interrupted(Exception):
@@ -51,6 +38,7 @@ class Recorder:
         self.number = number
         mine = (row for row in reversed(journal.records) if row.get("session") == number and is_whole(row))
         self._known = {_key(row): row for row in mine}
+        self._ready: set[int] = set()  # kernels of which there is a record that says so
         self._state: dict | None = None  # after the latest step
         self._live = True  # whether the device is where the latest step left it
         self._faults = 0
@@ -61,7 +49,10 @@ class Recorder:
 
     def note(self, **row) -> dict:
         """A step that does nothing but be recorded: a decision."""
-        return self.known(**row) or self._write({**row, "session": self.number})
+        known, planned = self.known(**row), self._ready.union(row.get("order", ()))
+        if known is not None and planned.issuperset(known.get("order", ())):  # else edited: there are no such kernels
+            return known
+        return self._write({**row, "session": self.number})
 
     def step(self, act: Callable[[], Mapping], **key) -> dict:
         """The record of a step, carried out if there is none. A device fault is recorded as `fault` of the same key.
@@ -71,7 +62,7 @@ class Recorder:
         for row in (self.known(**key), self.known(**{**key, "type": "fault", "kind": key["type"]})):
             if row is not None:
                 self._state, self._live = row.get("state", self._state), False
-                return row
+                return self._noticed(row)
         if self._stop():
             raise Interrupted
         try:
@@ -85,7 +76,12 @@ class Recorder:
         except DeviceFault as fault:
             return self._record_fault(fault, key)
         self._faults = 0
-        return self._write({**key, "session": self.number, **row})
+        return self._noticed(self._write({**key, "session": self.number, **row}))
+
+    def _noticed(self, row: dict) -> dict:
+        if row["type"] == "kernel" and row.get("status") == "ready":
+            self._ready.add(row["kernel"])
+        return row
 
     def _record_fault(self, fault: DeviceFault, key: Mapping) -> dict:
         self._faults += fault.sticky
@@ -124,22 +120,26 @@ def _key(row: Mapping) -> tuple:
     return (*(row.get(name) for name in KEYS), kind)
 
 
-def is_whole(row: Mapping) -> bool:
-    """Whether a record has what the engine needs of it; one that was edited by hand may not, and is made again."""
-    needed = NEEDED.get(row.get("type"), {})
-    if row.get("type") == "kernel" and row.get("status") == "ready":
-        needed = needed | NEEDED_WHEN_READY
-    return all(name in row and isinstance(row[name], kinds) for name, kinds in needed.items())
-
-
 def _text(fault: DeviceFault) -> str:
     return "; ".join(str(part) for part in fault.args) or type(fault).__name__
 
 
 def sessions_in(records: Sequence[Mapping]) -> dict[int, bool]:
-    """The sessions of a journal, and whether each is over."""
+    """The sessions of a journal that can be read back, and whether each is over."""
     found: dict[int, bool] = {}
     for row in records:
-        if row.get("type") in ("session", "end") and type(row.get("session")) is int:
+        if row.get("type") in ("session", "end") and is_session_number(row.get("session")):
             found[row["session"]] = row["type"] == "end" or found.get(row["session"], False)
     return found
+
+
+def is_session_number(value: object) -> bool:
+    """Whether a session can have this number: a profile reads no other."""
+    return type(value) is int and 1 <= value <= MOST_NUMBERED
+
+
+def free_number(records: Sequence[Mapping]) -> int:
+    """The number of a new session: the one after the highest, or where that is the last, the first that is free."""
+    taken = {row["session"] for row in records if is_session_number(row.get("session"))}
+    number = max(taken, default=0) + 1
+    return number if number <= MOST_NUMBERED else next(one for one in range(1, MOST_NUMBERED) if one not in taken)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from perfmodel.errors import InputError, Problem
 
 DRIVERS = ("libcuda.so.1", "nvcuda.dll")
-EXTRA = "Run pip install 'perfmodel[cuda13]'; with a driver older than 580, 'perfmodel[cuda12]' and a system nvcc."
+EXTRA = "In perfmodel's folder: pip install '.[cuda13]'; with a driver older than 580 '.[cuda12]', and a system nvcc."
 
 
 def missing(
@@ -57,9 +57,6 @@ def device_count() -> int | None:
 
 
 def refuse_gpu() -> InputError:
-    """Why `--gpu` cannot be done here: what is missing, or that this version has no kernels for it yet."""
-    problems = missing()
-    if not problems:
-        found = "this version has no kernels to run on it yet."
-        problems = [Problem("E2013", "GPU:", found, "Use --simulate SCENARIO, or a later version.")]
-    return InputError(problems)
+    """Why `--gpu` cannot be done here: what is missing, and that this version has no kernels for it yet."""
+    found = "this version has no kernels to run on a GPU yet, whatever is installed."
+    return InputError([*missing(), Problem("E2013", "--gpu:", found, "Use --simulate SCENARIO, or a later version.")])

@@ -16,6 +16,7 @@ from perfmodel.measure.bench import Bench
 from perfmodel.measure.job import Job, Progress
 from perfmodel.measure.kernels import FAULTS_ALLOWED, Subject, next_round, seed_of
 from perfmodel.measure.recorder import Recorder
+from perfmodel.measure.sampling import offset_of
 from perfmodel.measure.settings import Settings
 from perfmodel.measure.warming import STEP_S, Warming, warm_up
 from perfmodel.profiles.anomalies import flag_samples, suspect_rounds
@@ -53,16 +54,19 @@ class Session:
         self.stop, self.tell = stop, progress
         self.recorder = Recorder(journal, bench, number, stop, self._resettle)
         self.subjects: dict[int, Subject] = {}
+        self.instrument: Mapping = {}
+        self.spin_s = settings.spin_s
         self.reference_hz: float | None = None
         self.canaries: list[tuple[int, float, float]] = []
         self.suspect: frozenset[int] = frozenset()
         self.failed = self.visits = 0
         self.spent_s = 0.0
+        self.last_fault = ""
 
     def run(self, flags: Sequence[str] = (), readings: Mapping | None = None) -> Outcome:
         """Measure until done; raises `Interrupted` and `DeviceLost`, with everything recorded that was done."""
         self.instrument = self._calibrate(flags, readings or {})
-        self.spin_s = max(self.settings.spin_s, SPINS_PER_ENQUEUE * self.instrument["enqueue_s"])
+        self.spin_s = max(self.spin_s, SPINS_PER_ENQUEUE * self.instrument["enqueue_s"])
         for index, job in enumerate(self.jobs):
             self._prepare(index, job)
         status = "complete"
@@ -78,7 +82,7 @@ class Session:
         extra = {"flags": list(flags), "readings": dict(readings)}
         row = self._attempt(lambda: self.bench.calibrate() | extra, type="instrument")
         if row is None:
-            raise DeviceLost("the instrument cannot be calibrated")
+            raise DeviceLost(f"the instrument cannot be calibrated: {self.last_fault}")
         return row
 
     def _prepare(self, index: int, job: Job) -> None:
@@ -100,7 +104,7 @@ class Session:
         """Run the workload itself until the clock is steady; the median clock of the last third is the reference."""
         row = self._attempt(self._warm_up, type="settle")
         if row is None:
-            raise DeviceLost("the kernels of the plan do not run one after the other")
+            raise DeviceLost(f"the device cannot be warmed up with the kernels of the plan: {self.last_fault}")
         self.reference_hz = row["reference_clock_hz"]
 
     def _warm_up(self) -> dict:
@@ -159,14 +163,15 @@ class Session:
             found = self.bench.visit(request)
             seconds, clocks = ([nan if x is None else x for x in found[name]] for name in ("seconds", "clock_hz"))
             flags = {*flag_samples(seconds, clocks, self.reference_hz), *found["flags"]}
-            return found | {"regime": "cold", "offset_s": subject.offset_s, "flags": sorted(flags)}
+            offset_s = offset_of(self.instrument, found["mode"])
+            return found | {"regime": "cold", "offset_s": offset_s, "flags": sorted(flags)}
 
         key = {"kernel": subject.index, "round": number, "position": position}
         row = self._attempt(act, type="visit", **key)
         if row is None:
             subject.faults = FAULTS_ALLOWED
             return
-        subject.add(row)
+        subject.add(row, offset_of(self.instrument, row.get("mode")))
         self.visits += 1
         if not row.get("verification", {"ok": True})["ok"]:
             reason = row["verification"]["reason"]
@@ -187,6 +192,7 @@ class Session:
                 self.spent_s += row.get("took_s", 0.0)
             if row["type"] != "fault":
                 return row
+            self.last_fault = row.get("message", "")
         return None
 
     def _judge(self, number: int) -> None:

@@ -47,7 +47,9 @@ class Settings:
             value = getattr(self, name)
             kinds = int if name in WHOLE else (int, float)
             if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-                found = f"{quote(value)} is not {'a whole number ' * (name in WHOLE)}between {low:g} and {high:g}."
+                found = (
+                    f"{quote(value)} is not {'a whole number ' * (name in WHOLE)}between {low:.12g} and {high:.12g}."
+                )
                 raise InputError.at("E2002", f"--{name.removesuffix('_s').replace('_', '-')}", found, "Correct it.")
         if self.least_visits > self.most_visits:
             found = f"{self.least_visits} is above --most-visits {self.most_visits}."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from perfmodel.measure.backend import Backend, OutOfDeviceMemory
+from perfmodel.measure.sampling import giving_back
 from perfmodel.profiles.kernel import Kernel
 
 IN_FLIGHT = 16  # launches between two waits: waiting after each idles the device, which then stays too cool
@@ -45,16 +46,13 @@ def run_mix(
 def _run_group(backend: Backend, function_of, group: Sequence[Kernel], data: str, watchdog_s: float) -> int:
     """Launch kernels one after the other and wait for all of them; how many found memory."""
     held, ran = [], 0
-    try:
+    with giving_back(backend, held):
         for kernel in group:
             with suppress(OutOfDeviceMemory):
                 held.append(_allocate(backend, kernel, data, held, watchdog_s))
                 backend.launch_each(function_of(kernel), held[-1], 1, 0)
                 ran += 1
         backend.synchronise(watchdog_s)
-    finally:
-        for operands in held:
-            backend.release(operands)
     return ran
 
 

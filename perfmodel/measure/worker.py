@@ -49,8 +49,11 @@ class WorkerBench:
         context = get_context("spawn")  # a forked child would share the parent's driver state
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._make, self._settings), daemon=True)
-        with _held_back():
-            self._process.start()
+        try:
+            with _held_back():
+                self._process.start()
+        except OSError as error:
+            raise WorkerDied(f"the worker process cannot be started: {error.strerror or error}") from None
         theirs.close()
         self._built: set[Kernel] = set()
         try:
@@ -99,10 +102,12 @@ class WorkerBench:
 
     def close(self) -> None:
         """Let the worker give its device back and end."""
-        with suppress(DeviceFault):
-            self.call("close")
-        self.kill()
-        self._pipe.close()
+        try:
+            with suppress(DeviceFault):
+                self.call("close")
+        finally:
+            self.kill()
+            self._pipe.close()
 
     def prepare(self, kernel, instrument, seed):
         """See `Bench.prepare`."""

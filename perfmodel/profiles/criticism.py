@@ -21,7 +21,7 @@ SPREAD = 0.05
 FLAGGED = 0.1  # of a kernel's visits
 FASTEST = 0.98  # of the roofline's time
 SLOWEST = 20.0  # times the roofline's time
-LAUNCH_BOUND_S = 10e-6  # below, the launch takes most of the time, whatever the roofline says
+LAUNCH_BOUND_S = 20e-6  # below, the launch takes most of the time, whatever the roofline says
 FASTER = 0.98  # of the time of a smaller product
 SHARING = ("shared", "mig", "mps")
 FINISHED = ("complete", "unconverged", "budget", "disturbed")
@@ -71,6 +71,7 @@ def _refused(profile: Profile) -> Iterator[Criticism]:
         "wrong": "Their times are not used; repair the kernels.",
         "failed": "See the reasons in the exported table.",
         "skipped": "Free device memory, or measure with a smaller --batch.",
+        "open": "perfmodel profile --resume goes on with it; else measure with a larger --budget.",
     }
     for status in sorted({status for status, _ in profile.refused.values()}):
         names = [kernel.text for kernel, (found, _) in profile.refused.items() if found == status]
@@ -84,7 +85,7 @@ def _interval(profile: Profile) -> Iterator[Criticism]:
         lambda one: one.interval == "none", "Measure with a larger --budget; a table of means has no intervals.",
     )  # fmt: skip
     yield from _timed(
-        profile, "note", "the interval of {}is that of a single session: it holds no drift from day to day",
+        profile, "note", "the interval of {}is that of one session or two: it holds no drift from day to day",
         lambda one: one.interval == "session", f"Measure {LEAST_SESSIONS} sessions, apart in time (--append).",
     )  # fmt: skip
 
@@ -126,6 +127,7 @@ def _flags(profile: Profile) -> Iterator[Criticism]:
     for flag, what, advice in (
         ("throttle", "the clock was throttled", "Improve the cooling or raise the power limit, and measure again."),
         ("late_enqueue", "the host was late to enqueue", "Free the host's processors, and measure again."),
+        ("bad_clock", "samples could not be used", "The event clock or the SM clock does not work: check the driver."),
     ):
         yield from _timed(
             profile, "doubtful", f"{what} in more than {FLAGGED:.0%} of the visits of {{}}",

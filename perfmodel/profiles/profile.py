@@ -194,6 +194,7 @@ def _distinct(sessions: Iterable[Session]) -> tuple[list[Session], list[Problem]
     copies: dict[str, list[Session]] = defaultdict(list)
     for session in sessions:
         copies[session.identity or repr(replace(session, number=0))].append(session)
+    copies = _seen_twice(copies)
     kept: list[tuple[str, int, str, Session]] = []
     problems = []
     for key, same in copies.items():
@@ -205,6 +206,15 @@ def _distinct(sessions: Iterable[Session]) -> tuple[list[Session], list[Problem]
             problems.append(Problem("W2104", f"session {quote(longest.started)}:", found, "The longer one counts."))
         kept.append((longest.started, longest.number, key, longest))
     return [session for *_, session in sorted(kept, key=lambda one: one[:3])], problems
+
+
+def _seen_twice(copies: Mapping[str, list[Session]]) -> dict[object, list[Session]]:
+    """Sessions with the very same visits as one: two runs of a simulated card with one seed are no two sessions."""
+    merged: dict[object, list[Session]] = defaultdict(list)
+    for identity, same in copies.items():
+        visits = max((one.visits for one in same), key=len)
+        merged[tuple(map(repr, visits)) or identity].extend(same)
+    return merged
 
 
 def _apart(one: Profile, other: Profile) -> InputError:

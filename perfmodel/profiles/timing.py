@@ -119,8 +119,9 @@ def _estimate(pairs: Sequence[tuple[float, float]], seen: Seen) -> SessionEstima
 
 
 def _resolution(seen: Seen) -> float:
-    """The event tick as a share of a sample: the step of a visit value, whatever the launches of the sample."""
-    samples = [one for visit in seen.visits for one in visit.seconds if one > 0]
+    """The event tick as a share of a sample without its offset: the step of a visit value."""
+    found = ((_value(visit, seen.session), visit.launches) for visit in seen.visits)
+    samples = [value[0] * launches for value, launches in found if value is not None]
     return min(seen.session.event_tick_s / median(samples), COARSEST) if samples else 0.0
 
 

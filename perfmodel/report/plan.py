@@ -30,7 +30,9 @@ def plan_table(plan: Plan, title: str, notes: tuple[str, ...] = (), settings: Se
     all kernels. `settings` are those of the session whose GPU seconds the note estimates, by default the usual ones.
     """
     rows = sorted(plan.kernels, key=lambda planned: -planned.weight * planned.seconds)
-    frame = pd.DataFrame([_row(planned, plan.step_s) for planned in rows], columns=COLUMNS)
+    networks = plan.request.get("networks", ())
+    alone = f"{networks[0]} " if len(networks) == 1 else ""
+    frame = pd.DataFrame([_row(planned, plan.step_s, alone) for planned in rows], columns=COLUMNS)
     frame = frame.astype(dict.fromkeys(SIZES, "Int64"))
     show = {
         "launches": lambda count: f"{count:.6g}", "flop": lambda flop: _digits(flop / GIGA),
@@ -39,12 +41,12 @@ def plan_table(plan: Plan, title: str, notes: tuple[str, ...] = (), settings: Se
     return Table(title, frame, show, HEADERS, (*notes, _summary(plan, settings or Settings())))
 
 
-def _row(planned: PlannedKernel, step_s: float) -> dict:
+def _row(planned: PlannedKernel, step_s: float, alone: str) -> dict:
     kernel, problem = planned.kernel, planned.kernel.problem
     row = {
         "kernel": kernel.text, "view": kernel.view, "launches": planned.weight, "flop": kernel.flop,
         "bytes": kernel.bytes, "time_s": planned.seconds, "bound_s": planned.bound_s, "prior": planned.prior,
-        "share": planned.weight * planned.seconds / step_s, "used_by": _used_by(planned.uses),
+        "share": planned.weight * planned.seconds / step_s, "used_by": _used_by(planned.uses).removeprefix(alone),
         "uses": "; ".join(planned.uses),
     }  # fmt: skip
     if not isinstance(problem, Gemm):

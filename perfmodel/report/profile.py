@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import pandas as pd
@@ -11,34 +11,45 @@ from perfmodel.profiles.criticism import Criticism, trusted
 from perfmodel.profiles.profile import Profile
 from perfmodel.report.table import Table
 from perfmodel.report.text import percent
+from perfmodel.units import MEGA
 
-FINDING_HEADERS = {"level": "level", "finding": "finding", "about": "kernels", "advice": "advice"}
+FINDING_HEADERS = {"number": "", "level": "level", "finding": "finding"}
 TIMING_HEADERS = {
-    "kernel": "kernel", "seconds": "µs", "half_width": "±", "interval": "95 % interval", "visits": "visits",
-    "sessions": "sessions", "share_of_bound": "of roofline", "elasticity": "elasticity", "flags": "flags",
-    "status": "status",
+    "kernel": "kernel", "seconds": "µs", "half_width": "±", "interval": "interval", "visits": "visits",
+    "share_of_bound": "of roofline", "elasticity": "elasticity", "flags": "flags", "status": "status",
 }  # fmt: skip
+COLUMNS = (
+    "µs: one launch, at the reference clock. ±: half of the 95 % interval. of roofline: 100 % is as fast as peak and "
+    "bandwidth allow. elasticity: 0 if the clock does not matter, 1 if time goes as 1 / clock. flags: of any visit."
+)
 INTERVALS = {
     "session": "session: 95 % at the session's reference clock; it says nothing of other days.",
-    "sessions": "sessions: 95 % over sessions, for what measuring the device again would find.",
+    "sessions": "sessions: 95 % over sessions, if these are nearly independent, for what measuring again would find.",
     "none": "none: too few visits for an interval.",
 }
 
 
-def findings_table(profile: Profile, name: str, found: Sequence[Criticism]) -> Table:
-    """One row for each finding; the notes say what the profile holds, and whether to trust it."""
+def findings_table(profile: Profile, name: str, found: Sequence[Criticism], notes: tuple[str, ...] = ()) -> Table:
+    """One row for each finding, numbered.
+
+    The notes say for each number which kernels it is about and what to do, then what is in `notes`, what the profile
+    holds, and whether to trust it. A finding and its advice beside each other would be wider than a terminal.
+    """
     rows = [
         {
-            "level": one.level, "finding": one.what, "about": _about(one.kernels), "advice": one.advice,
-            "kernels": "; ".join(one.kernels),
+            "number": number, "level": one.level, "finding": one.what, "about": _about(one.kernels),
+            "advice": one.advice, "kernels": "; ".join(one.kernels),
         }
-        for one in found
+        for number, one in enumerate(found, 1)
     ]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=["level", "finding", "about", "advice", "kernels"])
+    frame = pd.DataFrame(rows, columns=["number", "level", "finding", "about", "advice", "kernels"])
+    reasons = {kernel.text: why for kernel, (_, why) in profile.refused.items()}
+    advice = (f"{number}: {_details(one, reasons)}{one.advice}" for number, one in enumerate(found, 1))
     verdict = "Nothing bad or doubtful was found." if trusted(found) else "Not to be trusted as it is: see above."
     if not profile.timings:
         verdict = "It holds no time of any kernel."
-    return Table(f"Profile {name}: {_device(profile)}", frame, {}, FINDING_HEADERS, (*profile_notes(profile), verdict))
+    told = (*advice, *notes, *profile_notes(profile), verdict)
+    return Table(f"Profile {name}: {_device(profile)}", frame, {}, FINDING_HEADERS, told)
 
 
 def timings_table(profile: Profile, name: str) -> Table:
@@ -49,11 +60,13 @@ def timings_table(profile: Profile, name: str) -> Table:
         "seconds": lambda seconds: f"{seconds * 1e6:.2f}", "half_width": _narrow,
         "share_of_bound": percent, "elasticity": lambda b: f"{b:.2f}",
     }  # fmt: skip
-    return Table(f"Timings of {name}: {_device(profile)}", frame, show, TIMING_HEADERS, profile_notes(profile))
+    return Table(
+        f"Timings of {name}: {_device(profile)}", frame, show, TIMING_HEADERS, (COLUMNS, *profile_notes(profile))
+    )
 
 
 def profile_notes(profile: Profile) -> tuple[str, ...]:
-    """How many kernels, visits and sessions there are, how wide the intervals, and what kind of interval they are."""
+    """How many kernels, visits and sessions there are, at which clocks, how wide the intervals, and of what kind."""
     timings = list(profile.timings.values())
     visits = sum(timing.visits for timing in timings)
     count = len(profile.sessions)
@@ -61,6 +74,9 @@ def profile_notes(profile: Profile) -> tuple[str, ...]:
         f"{len(timings)} of {len(profile.seen)} kernels have a time ({profile.basis}), from {visits} visits in {count} "
         f"session{'s' * (count != 1)}."
     ]
+    if clocks := [one.reference_hz for one in profile.sessions if one.reference_hz > 0]:
+        low, high = (f"{hz / MEGA:.0f}" for hz in (min(clocks), max(clocks)))
+        notes.append(f"Reference clock{'s' * (low != high)}: {low if low == high else f'{low} to {high}'} MHz.")
     widths = [timing.half_width for timing in timings if timing.interval != "none"]
     if widths:
         notes.append(f"Half-widths of the intervals: median {_narrow(median(widths))}, largest {_narrow(max(widths))}.")
@@ -77,6 +93,14 @@ def _about(kernels: Sequence[str]) -> str:
     if not kernels:
         return ""
     return kernels[0] + (f" and {len(kernels) - 1} more" if len(kernels) > 1 else "")
+
+
+def _details(one: Criticism, reasons: Mapping[str, str]) -> str:
+    """Which kernels a finding is about, and why the first of them has no time, where that is known."""
+    if not one.kernels:
+        return ""
+    why = reasons.get(one.kernels[0])
+    return f"{_about(one.kernels)}{f' ({why})' if why else ''}. "
 
 
 def _narrow(share: float) -> str:

@@ -20,7 +20,7 @@ input = [4, 1, 1]
 layers = [{ op = "linear", name = "fc", out = 2, bias = false }]
 """
 NEEDED = ("--network", "one.toml", "--batch", "2", "--precision")
-SINGLE = "note the interval of 3 kernels is that of a single session: it holds no drift from day to day gemm 2x2x4 fp32"
+SINGLE = "1 note the interval of 3 kernels is that of one session or two: it holds no drift from day to day"
 GOOD = "Nothing bad or doubtful was found."
 NOT_GOOD = "Not to be trusted as it is: see above."
 CSV = (
@@ -33,13 +33,13 @@ CSV = (
 
 @pytest.fixture(scope="module")
 def profiles(tmp_path_factory):
-    """The bytes of two profiles of one card and of one of another."""
+    """The bytes of three profiles of one card, two of them alike, and of one of another."""
     folder = tmp_path_factory.mktemp("profiles")
 
     (folder / "one.toml").write_text(ONE)
     with contextlib.chdir(folder):
-        for name, scenario in (("a", "calm"), ("b", "calm"), ("d", "drift")):
-            assert main([*RUN, scenario, "-o", f"{name}.jsonl"]) == 0
+        for name, scenario, seed in (("a", "calm", "0"), ("b", "calm", "3"), ("c", "calm", "0"), ("d", "drift", "0")):
+            assert main([*RUN, scenario, "--seed", seed, "-o", f"{name}.jsonl"]) == 0
     return {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
 
 
@@ -62,11 +62,13 @@ def flipped(content, at):
 def test_a_good_profile(cli, files):
     found = cli("check", "a.jsonl")
     assert (found.code, found.err) == (0, "")
-    title, header, _, first, second, notes, widths, kind, verdict = lines(found)
+    title, header, _, first, second, advice, other, notes, clock, widths, kind, verdict = lines(found)
     assert title == "Profile a.jsonl: NVIDIA GeForce RTX 2080 Ti (simulated)"
-    assert header == "level finding kernels advice"
-    assert first == f"{SINGLE} and 2 more Measure 3 sessions, apart in time (--append)."
-    assert second == "note the times are simulated Measure on a GPU before quoting any of them."
+    assert header == "level finding"
+    assert (first, second) == (SINGLE, "2 note the times are simulated")
+    assert advice == "1: gemm 2x2x4 fp32 and 2 more. Measure 3 sessions, apart in time (--append)."
+    assert other == "2: Measure on a GPU before quoting any of them."
+    assert clock.startswith("Reference clock: ")
     assert notes == "3 of 3 kernels have a time (simulated), from 18 visits in 1 session."
     assert widths.startswith("Half-widths of the intervals: median 0.")
     assert (kind[:17], verdict) == ("Interval session:", GOOD)
@@ -116,8 +118,10 @@ def test_kernels_that_a_network_needs(cli, files):
     assert cli("check", "a.jsonl", *NEEDED, "fp32").code == 0
     found = cli("check", "a.jsonl", *NEEDED, "fp32,fp16")
     assert found.code == 3
-    (bad,) = [line for line in lines(found) if line.startswith("bad")]
-    assert bad.startswith("bad no time of 8 kernels that are needed gemm 2x2x8 fp16 and 7 more Measure them with")
+    assert "1 bad no time of 8 kernels that are needed" in lines(found)
+    (advice,) = [line for line in lines(found) if line.startswith("1: ")]
+    assert advice.startswith("1: gemm 2x2x8 fp16 and 7 more. Measure them with")
+    assert "Needed: the kernels of one.toml, batch 2, fp32,fp16, implicit, conversions current." in lines(found)
 
 
 def test_timings(cli, files):
@@ -125,7 +129,7 @@ def test_timings(cli, files):
     assert (found.code, found.err) == (0, "")
     title, header, _, *rows = lines(found)[:6]
     assert title == "Timings of a.jsonl: NVIDIA GeForce RTX 2080 Ti (simulated)"
-    assert header == "kernel µs ± 95 % interval visits sessions of roofline elasticity flags status"
+    assert header == "kernel µs ± interval visits of roofline elasticity flags status"
     assert [row.split()[0] for row in rows] == ["gemm", "gemm", "stream"]
     assert cli("check", "a.jsonl", "--timings", "-o", "a.csv").out == ""
     table = list(csv.DictReader(io.StringIO((files / "a.csv").read_text())))
@@ -150,6 +154,7 @@ def test_several_files_are_joined(cli, files):
     assert found.out.startswith("Timings of a.jsonl + b.jsonl: ")
     assert "from 36 visits in 2 sessions." in found.out
     assert "from 18 visits in 1 session." in cli("check", "a.jsonl", "a.jsonl").out  # one session, given twice
+    assert "from 18 visits in 1 session." in cli("check", "a.jsonl", "c.jsonl").out  # one simulated card, run twice
 
 
 def test_the_table_of_cutlass_profiler(cli, files):

@@ -1,12 +1,13 @@
 """How a kernel is prepared and visited, and what of it does not depend on how the device is disturbed."""
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from perfmodel.lowering import MemoryOp
-from perfmodel.measure.backend import READINGS, Hang, NotReadable, OutOfDeviceMemory
+from perfmodel.measure.backend import READINGS, DeviceLost, Hang, KernelFault, NotReadable, OutOfDeviceMemory
 from perfmodel.measure.bench import Bench
 from perfmodel.measure.sampling import LONGEST_SAMPLE_S, Visit, finite, positive
 from perfmodel.measure.settings import MOST_LAUNCHES
@@ -60,6 +61,12 @@ def test_no_tick_asks_for_endless_samples(rig):
 
 def test_without_a_graph_offset_there_are_no_graphs(rig):
     row = prepared(rig(), instrument=PLAIN | {"graph_offset_s": None, "event_offset_s": 1e-6})
+    assert (row["mode"], row["offset_s"]) == ("stream", 1e-6)
+
+
+def test_a_kernel_that_cannot_be_captured_has_the_offset_of_events(rig):
+    plan = rig(faults=[Fault("capture", times=0)])
+    row = prepared(plan, instrument=PLAIN | {"event_offset_s": 1e-6})
     assert (row["mode"], row["offset_s"]) == ("stream", 1e-6)
 
 
@@ -157,6 +164,75 @@ def test_a_visit_may_take_twenty_times_as_long_as_expected(rig, expected_s, hang
         assert bench.visit(visit)["seconds"] == pytest.approx([3.0] * 5, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("launches", "sets", "samples", "starts"),
+    [
+        (4, 11, 7, [3, 7, 0, 3, 7, 0, 3, 7]),  # three batches go through eleven sets
+        (7, 100, 2, [3, 10, 17]),  # one batch a sample: no set comes twice
+        (11, 11, 2, [3, 3, 3]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["graph", "stream"])
+def test_samples_find_no_operands_in_the_cache(rig, launches, sets, samples, starts, mode):
+    """A batch that is shorter than the rotation, launched again and again, would find its own."""
+    plan = rig((1e-3,), samples=samples)
+    bench = Bench(plan.make, plan.settings)
+    backend, launched = bench._backend, []
+    batch_of, launch, each = backend.capture, backend.launch, backend.launch_each
+    backend.capture = lambda *arguments: (batch_of(*arguments), arguments[-1])
+    backend.launch = lambda batch: launched.append(batch[1]) or launch(batch[0])
+    backend.launch_each = lambda *arguments: launched.append(arguments[-1]) or each(*arguments)
+    bench.visit(a_visit(plan, launches=launches, sets=sets, seed=3 + 2 * sets, mode=mode))
+    assert launched == starts
+
+
+class Stubborn:
+    """A device that gives nothing back once it is broken; the simulated one would."""
+
+    def __init__(self, backend):
+        self._backend, self.released = backend, 0
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def release(self, operands):
+        self._backend.facts()  # a call, which fails on a broken device
+        self.released += 1
+        self._backend.release(operands)
+
+    def close(self):
+        raise DeviceLost("nothing can be given back")
+
+
+@pytest.mark.parametrize("call", ["visit", "prepare", "settle", "canary"])
+def test_a_broken_device_says_what_broke_it(rig, call):
+    """Giving operands back would fail as well, or wait for a kernel that never ends."""
+    for fault, error in (("illegal address", KernelFault), ("hang", Hang)):
+        plan = rig(faults=[Fault(fault, times=0)])
+        bench = Bench(plan.make, plan.settings)
+        bench._backend = Stubborn(bench._backend)
+        arguments = {
+            "visit": (a_visit(plan),), "prepare": (plan.kernels[0], PLAIN, 7), "settle": (plan.kernels, 0, 0.1),
+            "canary": (),
+        }  # fmt: skip
+        with pytest.raises(error):
+            getattr(bench, call)(*arguments[call])
+        assert bench._backend.released == 0
+        bench.close()
+
+
+def test_a_device_that_works_gets_its_memory_back(rig):
+    plan = rig(faults=[Fault("bad samples", value="nan", times=0)])
+    bench = Bench(plan.make, plan.settings)
+    free = bench._backend.free_bytes()
+    with suppress(NotReadable):
+        bench.prepare(plan.kernels[0], PLAIN, 7)
+    bench.visit(a_visit(plan))
+    bench.settle(plan.kernels, 0, 0.01)
+    bench.canary()
+    assert bench._backend.free_bytes() == free
+
+
 def test_where_operands_lie_differs_between_visits(rig):
     plan = rig((1e-3,), change={"noise": Noise(placement=0.01), "instrument": Instrument(event_tick_s=0)})
     bench = Bench(plan.make, plan.settings)
@@ -171,6 +247,21 @@ def test_late_enqueueing(rig, spin_s, late):
     plan = rig((1e-3,), change={"instrument": Instrument(enqueue_s=5.1e-6)})
     found = Bench(plan.make, plan.settings).visit(a_visit(plan, spin_s=spin_s))
     assert found["flags"] == ["late_enqueue"] * late
+
+
+@pytest.mark.parametrize(("seconds", "launches", "late"), [(1e-6, 100, True), (1e-4, 100, False), (1e-6, 20, False)])
+def test_late_enqueueing_one_by_one(rig, seconds, launches, late):
+    """5 µs a launch: the host is ahead while a spin of 150 µs, or longer kernels, keep the device busy."""
+    plan = rig((seconds,), change={"instrument": Instrument(enqueue_s=5e-6)})
+    visit = a_visit(plan, launches=launches, mode="stream")
+    found = Bench(plan.make, plan.settings).visit(visit)
+    assert (found["mode"], found["flags"]) == ("stream", ["late_enqueue"] * late)
+
+
+@pytest.mark.parametrize(("reasons", "throttled"), [(0, False), (0x4, False), (0x20, True), (0x44, True)])
+def test_a_slowdown_that_the_driver_tells_of(rig, reasons, throttled):
+    plan = rig(change={"readings": {"clock_reasons": reasons}})
+    assert Bench(plan.make, plan.settings).visit(a_visit(plan))["flags"] == ["throttle"] * throttled
 
 
 def test_rechecks_and_what_is_not_verified(rig):

@@ -20,7 +20,7 @@ NARROW = [1.0, 1.0001, 0.9999, 1.0, 1.0002, 0.9998]
 def subject(index=0, values=(), weight=1.0, seconds=1e-3, attempts=None, launches=1):
     """A kernel with visits of these values, at one clock, in rounds 1, 2, …"""
     job = Job(Kernel(Gemm(7, 5, 3 + index)), weight)
-    one = Subject(index, job, launches, 3, "graph", 0.0, seconds, 1e-4)
+    one = Subject(index, job, launches, 3, "graph", seconds, 1e-4 * seconds * launches)
     one.visits = [(number, value * seconds, HZ) for number, value in enumerate(values, 1)]
     one.attempts = len(values) if attempts is None else attempts
     one.judge((), HZ)
@@ -37,29 +37,27 @@ def record(seconds, clock_hz=None, number=1, launches=1):
 
 def test_the_value_of_a_visit():
     one = subject()
-    one.offset_s = 2e-4
-    one.add(record([8e-4, 1.1e-3, 9e-4], [3e9, 1e9, 2e9], number=7, launches=2))
+    one.add(record([8e-4, 1.1e-3, 9e-4], [3e9, 1e9, 2e9], number=7, launches=2), 2e-4)
     assert one.visits == [(7, pytest.approx(3.5e-4), 2e9)]
     assert one.attempts == 1
 
 
 def test_bad_samples_do_not_count():
     one = subject()
-    one.add(record([1e-3, None, math.nan, -1.0, 3e-3, 2e-3, 9e-3], [1e9, HZ, HZ, HZ, 2e9, None, 4e9]))
+    one.add(record([1e-3, None, math.nan, -1.0, 3e-3, 2e-3, 9e-3], [1e9, HZ, HZ, HZ, 2e9, None, 4e9]), 0.0)
     assert one.visits == [(1, 3e-3, 2e9)]
 
 
 def test_the_clock_of_an_even_number_of_samples():
     one = subject()
-    one.add(record([1e-3, 1e-3], [1e9, 2e9]))
+    one.add(record([1e-3, 1e-3], [1e9, 2e9]), 0.0)
     assert one.visits == [(1, 1e-3, 1.5e9)]
 
 
 @pytest.mark.parametrize("seconds", [[], [None], [math.nan, 0.0], [-1.0], [1e-6]])
 def test_a_visit_without_a_value_counts_as_an_attempt(seconds):
     one = subject()
-    one.offset_s = 1e-5
-    one.add(record(seconds))
+    one.add(record(seconds), 1e-5)
     assert (one.visits, one.attempts) == ([], 1)
     one.judge((), HZ)
     assert (one.estimate, one.count()) == (None, 0)
@@ -93,12 +91,21 @@ def test_when_a_kernel_is_done():
 def test_a_subject_of_a_record():
     row = {"launches": 3, "sets": 5, "mode": "stream", "offset_s": 2e-6, "expected_s": 1e-4}
     one = Subject.of(7, Job(Kernel(Gemm(7, 5, 3))), row, 3e-6)
-    assert (one.index, one.launches, one.sets, one.mode, one.offset_s) == (7, 3, 5, "stream", 2e-6)
-    assert one.resolution == pytest.approx(0.01)
-    assert 0.9 < Subject.of(7, one.job, row | {"expected_s": 0.0}, 3e-6).resolution < 1.0
+    assert (one.index, one.launches, one.sets, one.mode, one.tick_s) == (7, 3, 5, "stream", 3e-6)
     visit = one.request(1.5e-4, 11)
     assert (visit.launches, visit.sets, visit.mode, visit.spin_s, visit.seed) == (3, 5, "stream", 1.5e-4, 11)
     assert visit.sample_s == pytest.approx(3e-4)
+
+
+def test_the_step_of_the_clock_is_that_of_what_was_measured():
+    """Three launches of 1 ms, with a tick of 0.06 ms: values can be off by 1 %, and the pilot does not matter."""
+    one = subject(launches=3, seconds=7e-3)
+    one.tick_s, one.visits = 6e-5, [(number, 1e-3, HZ) for number in range(6)]
+    one.judge((), HZ)
+    assert one.estimate.half_width == pytest.approx(0.01, rel=1e-3)
+    one.tick_s = 1.0  # hardly a sample lasts a tick
+    one.judge((), HZ)
+    assert one.estimate.half_width == pytest.approx(math.sinh(0.99 / 2), rel=1e-3)
 
 
 # A round

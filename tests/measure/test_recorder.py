@@ -3,7 +3,7 @@
 import pytest
 
 from perfmodel.measure.backend import DeviceLost, Hang, KernelFault, NotReadable, OutOfDeviceMemory
-from perfmodel.measure.recorder import Interrupted, Recorder, is_whole, sessions_in
+from perfmodel.measure.recorder import Interrupted, Recorder, free_number, is_whole, sessions_in
 from perfmodel.profiles.journal import MemoryJournal
 
 
@@ -188,6 +188,9 @@ def test_eight_faults_in_a_row_are_the_device():
         ({"type": "canary", "cycles": None, "copy_s": 1e-3}, True),
         ({"type": "canary", "copy_s": 1e-3}, False),
         ({"type": "of another version"}, True),
+        ({"type": "kernel", "status": "done"}, False),
+        ({"type": "settle", "reference_clock_hz": -1.5e9}, False),
+        ({"type": "canary", "cycles": 10**400, "copy_s": 1e-3}, False),
     ],
 )
 def test_a_record_that_lacks_something_is_made_again(row, whole):
@@ -196,6 +199,53 @@ def test_a_record_that_lacks_something_is_made_again(row, whole):
     key = {name: row[name] for name in ("type",)}
     assert (steps.known(**key) is not None) == whole
     assert steps.step(lambda: {"made": "again"}, **key).get("made") == (None if whole else "again")
+
+
+VISIT = {"type": "visit", "kernel": 2, "round": 3, "position": 5, "session": 1, "launches": 7, "seconds": [3e-3, None],
+         "clock_hz": [-1.5e9, 1.5e9], "took_s": 0.25, "state": {"counter": 9}}  # fmt: skip
+READY = {"type": "kernel", "kernel": 2, "session": 1, "status": "ready", "launches": 7, "sets": 3, "mode": "graph",
+         "offset_s": 3e-6, "expected_s": 5e-6}  # fmt: skip
+
+
+def test_whole_visits_and_kernels_are_whole():
+    assert is_whole(VISIT)
+    assert is_whole(READY)
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        VISIT | {"kernel": []}, VISIT | {"round": {}}, VISIT | {"position": -1}, VISIT | {"trial": 1.0},
+        VISIT | {"session": True}, VISIT | {"took_s": "1"}, VISIT | {"took_s": None}, VISIT | {"took_s": -1.0},
+        VISIT | {"took_s": float("inf")}, VISIT | {"state": [9]}, VISIT | {"launches": 0}, VISIT | {"launches": True},
+        VISIT | {"seconds": [3e-3]}, VISIT | {"seconds": [3e-3, "x"]}, VISIT | {"seconds": [3e-3, 1e308]},
+        VISIT | {"clock_hz": [[], 1.5e9]}, VISIT | {"clock_hz": [10**400, 1.5e9]}, VISIT | {"verification": {}},
+        VISIT | {"verification": None}, VISIT | {"verification": {"ok": False}}, READY | {"launches": 0},
+        READY | {"sets": 0}, READY | {"mode": "by hand"}, READY | {"expected_s": -1.0}, READY | {"offset_s": 1e300},
+        {"type": "round", "session": 1, "round": 3, "order": []},
+        {"type": "round", "session": 1, "round": 3, "order": [[]]},
+    ],
+)  # fmt: skip
+def test_an_edited_record_counts_as_missing(edited):
+    assert not is_whole(edited)
+    steps, _ = recorder(records=[edited])
+    assert steps.known(type=edited["type"], kernel=edited.get("kernel") or 2, round=3, position=5) is None
+
+
+@pytest.mark.parametrize("order", [[0, 5], [-1], [10**9]])
+def test_a_round_of_kernels_that_are_not_there_is_decided_anew(order):
+    steps, journal = recorder([READY, {"type": "round", "session": 1, "round": 3, "order": order}])
+    steps.step(None, type="kernel", kernel=2)
+    assert steps.note(type="round", round=3, order=[2])["order"] == [2]
+    assert len(journal.records) == 3
+
+
+def test_a_recorded_round_may_hold_more_than_the_one_that_is_asked_for():
+    row = {"type": "round", "session": 1, "round": 3, "order": [2, 0]}
+    steps, journal = recorder([READY, row])
+    steps.step(None, type="kernel", kernel=2)
+    assert steps.note(type="round", round=3, order=[0]) == row
+    assert len(journal.records) == 2
 
 
 def test_a_success_in_between_starts_the_count_again():
@@ -267,3 +317,16 @@ def test_which_sessions_are_over():
     ]  # fmt: skip
     assert sessions_in(rows) == {1: True, 3: False}
     assert sessions_in(reversed(rows[:2])) == {1: True}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "free"),
+    [([], 1), ([1, 2], 3), ([5], 6), ([7, 10**30, True, -3, "9"], 8), ([10**9], 1), ([1, 2, 10**9], 3)],
+)
+def test_a_new_session_has_a_number_that_is_read_back(numbers, free):
+    assert free_number([{"type": "visit", "session": number} for number in numbers]) == free
+
+
+def test_sessions_that_cannot_be_read_back_cannot_be_gone_on_with():
+    rows = [{"type": "session", "session": number} for number in (0, 3, 10**9 + 1, True, "5")]
+    assert sessions_in(rows) == {3: False}

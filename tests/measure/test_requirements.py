@@ -80,7 +80,7 @@ def test_what_is_missing_is_refused(monkeypatch):
 
 def test_where_nothing_is_missing_this_version_has_no_kernels(monkeypatch):
     monkeypatch.setattr(requirements, "missing", lambda: [])
-    (problem,) = refuse_gpu().problems
+    (problem,) = refuse_gpu().problems  # it is also said behind what is missing
     assert problem.code == "E2013"
     assert "no kernels" in problem.found
 

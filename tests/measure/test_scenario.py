@@ -275,3 +275,34 @@ def test_garbage_gives_a_scenario_or_lines(tmp_path, parts):
     except PerfModelError as error:
         lines = error.lines()
     assert all(line.startswith("E") and line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("throttle", "factor = 0.5"), ("tenant", "slowdown = 0.5"), ("clock_steps", "at_s = 3\nfactor = 0.5"),
+        ("faults", 'kind = "hang"'),
+    ],
+)  # fmt: skip
+def test_a_hundred_tables_of_a_kind_and_no_more(tmp_path, name, row):
+    text = f"[[{name}]]\n{row}\n"
+    read(tmp_path, 100 * text)
+    with pytest.raises(InputError, match=rf"E1212 .*mine.toml: {name}: there are 101, and at most 100 "):
+        read(tmp_path, 101 * text)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("throttle", "factor = 0.01"), ("tenant", "slowdown = 100"),
+        ("faults", 'kind = "late enqueue"\nfactor = 1e6'),
+    ],
+)  # fmt: skip
+def test_a_hundred_extremes_together_stay_finite(tmp_path, name, row):
+    scenario = read(tmp_path, 100 * f"[[{name}]]\n{row}\n")
+    card = Simulated(scenario)
+    card.copy(10**6)
+    card.event()
+    state = card.state()
+    assert all(0 <= value < 1e15 for key, value in state.items() if key.endswith("_s"))
+    assert 1e-9 <= scenario.environment.clock_factor(0.0) <= scenario.environment.slowdown(0.0) <= 1e9

@@ -607,7 +607,7 @@ def check_allocation(rig, times, weights, sample_jitter, budget_s):
 KERNELS = st.lists(st.tuples(st.floats(-3.5, -2.0), st.floats(0.0, 1e6)), min_size=1, max_size=6)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(KERNELS, st.floats(0, 0.3), st.floats(0, 1.0))
 def test_visits_are_balanced_and_within_the_budget(rig, kernels, jitter, budget_s):
     check_allocation(rig, [10.0**e for e, _ in kernels], [weight for _, weight in kernels], jitter, budget_s)
@@ -705,7 +705,7 @@ def check_anything(rig, faults):
         assert session.records[-1]["type"] == "end"
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(st.lists(FAULTS, min_size=1, max_size=3, unique_by=lambda fault: fault.kind))
 def test_any_faults_end_in_an_outcome(rig, faults):
     check_anything(rig, faults)

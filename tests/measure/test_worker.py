@@ -31,6 +31,13 @@ class SlowCompiler(Simulated):
         return super().build(kernel)
 
 
+class Stubborn(Simulated):
+    """A device whose driver fails when it is given back."""
+
+    def close(self):
+        raise ValueError("no context")
+
+
 class NoDevice(Exception):
     """Not a fault of the device."""
 
@@ -230,6 +237,16 @@ def test_a_worker_that_is_closed_ends(rig, workers):
     pid = pid_of(bench)
     bench.close()
     assert gone_within(pid, 5)
+
+
+def test_a_worker_that_fails_to_close_ends(rig, workers):
+    plan = rig()
+    plan.make = partial(Stubborn, *plan.make.args)
+    bench = workers(plan)
+    pid = pid_of(bench)
+    with pytest.raises(RuntimeError, match="no context"):
+        bench.close()
+    assert not is_running(pid)
 
 
 def test_the_worker_ignores_ctrl_c(rig, workers):

@@ -24,7 +24,7 @@ PLAN = Plan(
     {},
 )
 SETTINGS = Settings(settle_least_s=13.0, canary_every=1000)
-# A burst of 6 visits to each of 3 kernels: 18 ms, 5 samples of 2, 7 and 1 ms behind spins, a canary of 8 ms: 0.34 s.
+# A burst of 6 visits to each of 3 kernels: 18 ms, 5 samples of 2, 7 and 1 ms behind spins, 12 canaries of 8 ms: 0.43 s.
 ROWS = """
 implicit 2x3000x500x700 fp16 a=2100000  3  4.2     11.6     7  52.5 %  net a fprop and 2 more
 stream 3000000 B in, 1000000 B out      7  0       4        2  35.0 %  net a update
@@ -44,10 +44,10 @@ def test_the_notes():
     notes = plan_table(PLAN, "A plan", ("A note.",), SETTINGS).notes
     assert notes == (
         "A note.",
-        "3 distinct kernels, 0.0126 TFLOP in all their launches. One session takes about 13.3 s of GPU time at least: "
+        "3 distinct kernels, 0.0126 TFLOP in all their launches. One session takes about 13.4 s of GPU time at least: "
         "6 visits to each kernel, settling included; times are estimated by the model.",
     )
-    assert "about 20.3 s of GPU time" in plan_table(PLAN, "A plan").notes[-1]  # the usual settings
+    assert "about 20.4 s of GPU time" in plan_table(PLAN, "A plan").notes[-1]  # the usual settings
 
 
 def test_raw_values_are_in_si_units():

@@ -8,7 +8,7 @@ from perfmodel.datafiles import Section
 from perfmodel.errors import quote
 from perfmodel.measure.backend import READINGS
 from perfmodel.measure.simulated.faults import BAD_VALUES, KINDS, LASTING, Fault
-from perfmodel.measure.simulated.fields import amount, choice, period
+from perfmodel.measure.simulated.fields import amount, choice, period, tables
 from perfmodel.measure.simulated.products import WRONG
 
 MOST_BYTES = 10**15
@@ -16,7 +16,7 @@ MOST_BYTES = 10**15
 
 def read_faults(top: Section) -> tuple[Fault, ...]:
     """The faults of the file in order; `InputError` (E1210-E1213) that names table and key."""
-    return tuple(_read(row) for row in top.tables("faults", []))
+    return tuple(_read(row) for row in tables(top, "faults"))
 
 
 def _read(row: Section) -> Fault:

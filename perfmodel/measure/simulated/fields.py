@@ -11,12 +11,22 @@ from perfmodel.errors import quote
 
 LONGEST_S = 1e9
 SHORTEST_S = 1e-12
+MOST_TABLES = 100  # of one kind: each is asked at every call to the card
 
 
 def table(top: Section, name: str) -> Section:
     """The table of this name; an empty one where it is missing."""
     values = top.take(name, dict, {}, "a table")
     return Section(values, top.place, f"{top.key}.{name}" if top.key else name)
+
+
+def tables(top: Section, name: str) -> list[Section]:
+    """The tables of a list, none where it is missing; E1212 for more than 100."""
+    rows = top.tables(name, [])
+    if len(rows) > MOST_TABLES:
+        found = f"there are {len(rows)}, and at most {MOST_TABLES} can be simulated."
+        raise top.fail("E1212", name, found, "Leave some of them out.")
+    return rows
 
 
 def amount(section: Section, name: str, default: Any = ..., most: float = 1.0, least: float = 0.0) -> float:

@@ -14,7 +14,7 @@ from perfmodel.devices import Device, find_device
 from perfmodel.errors import PerfModelError, Problem, quote
 from perfmodel.measure.simulated.fault_rows import read_faults
 from perfmodel.measure.simulated.faults import Fault
-from perfmodel.measure.simulated.fields import amount, period, positive_seconds, seconds, table
+from perfmodel.measure.simulated.fields import amount, period, positive_seconds, seconds, table, tables
 from perfmodel.measure.simulated.readings import FIXED_READINGS, READING_TYPES
 from perfmodel.measure.simulated.world import ClockModel, Environment, Span
 
@@ -158,10 +158,10 @@ def _instrument(row: Section) -> Instrument:
 
 
 def _environment(top: Section) -> Environment:
-    throttles = [_span(row, "factor", 0.01) for row in top.tables("throttle", [])]
-    tenants = [_span(row, "slowdown", 0.0) for row in top.tables("tenant", [])]
+    throttles = [_span(row, "factor", 0.01) for row in tables(top, "throttle")]
+    tenants = [_span(row, "slowdown", 0.0) for row in tables(top, "tenant")]
     steps = []
-    for row in top.tables("clock_steps", []):
+    for row in tables(top, "clock_steps"):
         steps.append((seconds(row, "at_s"), amount(row, "factor", most=MOST_FACTOR, least=0.01)))
         row.finish()
     bimodal = None

@@ -10,6 +10,8 @@ from perfmodel.measure.simulated.draws import Draws
 from perfmodel.measure.simulated.scenario import Instrument, Noise
 from perfmodel.measure.simulated.world import World
 
+LONGEST_ENQUEUE_S = 1e9  # whatever slows the host down together: its time stays finite
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -65,7 +67,7 @@ class Stream:
         for start, end, factor in self.slow_enqueues:
             if start <= self.host_s < end:
                 cost *= factor
-        self.host_s += cost
+        self.host_s += min(cost, LONGEST_ENQUEUE_S)
         idle = self.host_s - self.world.time_s
         if idle >= 0.0:
             self.world.advance(idle + latency_s, 0.0)

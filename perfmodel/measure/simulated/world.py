@@ -9,6 +9,7 @@ from perfmodel.measure.simulated.draws import Draws
 
 PIECE_S = 0.02  # the clock is held that long; the drift is slow against it
 MOST_PIECES = 512  # of what is still to do: hours of work must not take minutes to simulate
+SLOWEST = 1e9  # by how much all throttles, or all tenants, may slow the card down together: nothing overflows then
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +83,10 @@ class Environment:
         if self.bimodal is not None:
             other, period_s = self.bimodal
             if time_s == inf:
-                return factor * (1.0 + other) / 2
-            if int(time_s / period_s) % 2:
+                factor *= (1.0 + other) / 2
+            elif int(time_s / period_s) % 2:
                 factor *= other
-        return factor
+        return max(factor, 1 / SLOWEST)
 
     def slowdown(self, time_s: float) -> float:
         """By what all work is multiplied at this time."""
@@ -93,7 +94,7 @@ class Environment:
         for span in self.tenants:
             if span.holds(time_s):
                 factor *= 1.0 + span.amount
-        return factor
+        return min(factor, SLOWEST)
 
 
 class World:
