@@ -17,6 +17,7 @@ from perfmodel.profiles.statistics import LEAST_VISITS
 from perfmodel.profiles.timing import LEAST_SESSIONS, NO_CLOCK, Timing
 
 HALF_WIDTH = 0.01  # where the settings name no target
+OVER_SESSIONS = 0.02  # which hold the drift from session to session as well
 SPREAD = 0.05
 FLAGGED = 0.1  # of a kernel's visits
 FASTEST = 0.98  # of the roofline's time
@@ -95,7 +96,13 @@ def _half_width(profile: Profile) -> Iterator[Criticism]:
     target = min((one for one in given if type(one) in (int, float) and 0 < one <= 1), default=HALF_WIDTH)
     yield from _timed(
         profile, "doubtful", f"the half-width of {{}}is above the target of {target:.2%}",
-        lambda one: one.half_width > target, "Measure with a larger --budget or --most-visits.",
+        lambda one: one.interval != "sessions" and one.half_width > target,
+        "Measure with a larger --budget or --most-visits.",
+    )  # fmt: skip
+    yield from _timed(
+        profile, "doubtful", f"the half-width of {{}}is above {OVER_SESSIONS:.0%} over sessions",
+        lambda one: one.interval == "sessions" and one.half_width > max(target, OVER_SESSIONS),
+        "Measure further sessions (--append): what they differ by is the device's own drift.",
     )  # fmt: skip
 
 

@@ -113,6 +113,10 @@ CASES = {
         [*session(), *visits([5e-6], number=17, flags=["shared"], regime="hot", round=9)],
         "doubtful", "session 1: the device was not the session's own (shared)",
     ),
+    "wide over sessions": (
+        [row for n, factor in ((1, 1.0), (2, 1.02), (3, 1.04)) for row in session(n, [one * factor for one in SIX])],
+        "doubtful", "the half-width of 1 kernel is above 2% over sessions",
+    ),
     "no clock": (session(flags=["no_clock"]), "note", "session 1: the clock was not read: the times are at any clock"),
     "damage": (
         [*session(), 7], "doubtful",
