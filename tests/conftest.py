@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="session")
 def _signals_as_in_a_terminal():
-    """A shell starts background jobs with SIGINT ignored, nohup with SIGHUP; processes started here would inherit it."""
+    """A shell starts background jobs with SIGINT ignored, nohup with SIGHUP; their processes would inherit that."""
     usual = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
     for name, handler in usual.items():
         number = getattr(signal, name, None)
