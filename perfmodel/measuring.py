@@ -17,7 +17,7 @@ from perfmodel.measure.bench import Bench
 from perfmodel.measure.job import Job, Progress
 from perfmodel.measure.kernels import seed_of
 from perfmodel.measure.preflight import environment_of, preflight
-from perfmodel.measure.recorder import free_number, sessions_in
+from perfmodel.measure.recorder import free_number, open_number
 from perfmodel.measure.session import Outcome, Session
 from perfmodel.measure.settings import Settings
 from perfmodel.measure.simulated import Truth
@@ -120,13 +120,13 @@ def _begin(journal: Journal, path: Path, mode: str, settings: Settings, plan: Pl
 
 def _open_session(journal: Journal, path: Path, asked: Mapping[str, Mapping], plan: Plan) -> int:
     """The number of the latest session that has not ended, which must be the one that is asked for."""
-    still_open = [number for number, over in sessions_in(journal.records).items() if not over]
-    if not still_open:
+    number = open_number(journal.records)
+    if number is None:
         raise InputError.at("E2111", f"{path}:", "no session is open.", "--append measures once more.")
-    rows = [row for row in journal.records if row.get("session") == still_open[-1]]
+    rows = [row for row in journal.records if row.get("session") == number]
     _compare(path, next(row for row in rows if row.get("type") == "session"), asked)
     _compare_kernels(path, [row for row in rows if row.get("type") == "kernel"], plan)
-    return still_open[-1]
+    return number
 
 
 def _compare(path: Path, recorded: Mapping, given: Mapping) -> None:

@@ -175,7 +175,7 @@ def _device_seed(arguments, seed: int) -> int:
     """Of the simulated device's noise: another one for each session, or sessions would drift alike and agree."""
     from perfmodel.errors import PerfModelError
     from perfmodel.measure.kernels import seed_of
-    from perfmodel.measure.recorder import free_number, sessions_in
+    from perfmodel.measure.recorder import free_number, open_number
     from perfmodel.profiles.reading import read_journal
 
     if not (arguments.resume or arguments.append):
@@ -184,9 +184,7 @@ def _device_seed(arguments, seed: int) -> int:
         records = read_journal(arguments.output).records
     except PerfModelError:  # told when the profile is opened
         return seed
-    number = free_number(records)
-    if arguments.resume:
-        number = max((one for one, over in sessions_in(records).items() if not over), default=1)
+    number = (open_number(records) or 1) if arguments.resume else free_number(records)
     return seed if number == 1 else seed_of("device", seed, number)
 
 

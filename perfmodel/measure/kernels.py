@@ -12,12 +12,17 @@ from perfmodel.measure.job import Job
 from perfmodel.measure.sampling import Visit
 from perfmodel.measure.settings import Settings
 from perfmodel.profiles.anomalies import usable
-from perfmodel.profiles.statistics import SessionEstimate, estimate_session, expected_gain, visit_seconds
+from perfmodel.profiles.statistics import (
+    SessionEstimate,
+    estimate_session,
+    expected_gain,
+    resolution_of,
+    visit_seconds,
+)
 from perfmodel.units import ceil_div
 
 FAULTS_ALLOWED = 2  # a kernel that fails as often is left alone
 RECHECK_EVERY = 10  # visits of a kernel
-COARSEST = 0.99  # relative step of a visit value, where the tick is as long as the sample
 ROUND_SHARE = 5  # one in so many open kernels is visited in a later round
 LEAST_ROUND = 20  # kernels of a round, while so many are open: fewer would not be interleaved
 
@@ -65,7 +70,7 @@ class Subject:
             self.estimate = None
             return
         values, clocks = [v for _, v, _ in kept], [f for _, _, f in kept]
-        resolution = min(COARSEST, self.tick_s / median(value * self.launches for value in values))
+        resolution = resolution_of(self.tick_s, (value * self.launches for value in values))
         self.estimate = estimate_session(values, clocks, reference_hz, self.job.prior, resolution)
 
     def count(self) -> int:

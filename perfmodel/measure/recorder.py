@@ -133,6 +133,12 @@ def sessions_in(records: Sequence[Mapping]) -> dict[int, bool]:
     return found
 
 
+def open_number(records: Sequence[Mapping]) -> int | None:
+    """The number of the latest session that is not over; None where all are."""
+    still_open = [number for number, over in sessions_in(records).items() if not over]
+    return still_open[-1] if still_open else None
+
+
 def is_session_number(value: object) -> bool:
     """Whether a session can have this number: a profile reads no other."""
     return type(value) is int and 1 <= value <= MOST_NUMBERED

@@ -18,6 +18,7 @@ from perfmodel.profiles.intervals import ORDER_STATISTICS, TO_SD, deviation, med
 LEAST_VISITS = 6  # fewer give no distribution-free interval at 95 %
 SHARED = 0.1  # correlation of sessions of one card that is allowed for: room and neighbours outlast the pause between
 PRIOR_SD = 0.15  # of the elasticity, about the value that the roofline predicts
+COARSEST = 0.99  # relative step of a visit value, where the tick is as long as the sample
 VISIT_SD = 0.005  # relative, of visits at one clock
 TINY, HUGE = 1e-300, 1e300  # seconds; no time is out here, but a file that was edited may say so
 
@@ -115,6 +116,12 @@ def estimate_session(
     return SessionEstimate(
         seconds, low, high, count, elasticity, sd, median(sorted(raw)), _spread(adjusted, logs, seconds)
     )
+
+
+def resolution_of(tick_s: float, samples_s: Iterable[float]) -> float:
+    """The relative step of a visit value: the event tick over the median sample, whose offset is taken off."""
+    lengths = sorted(samples_s)
+    return min(tick_s / median(lengths), COARSEST) if lengths else 0.0
 
 
 def combine_sessions(estimates: Sequence[SessionEstimate]) -> CombinedEstimate:

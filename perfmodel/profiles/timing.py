@@ -10,12 +10,17 @@ from statistics import median
 from perfmodel.profiles.anomalies import is_unstable, usable
 from perfmodel.profiles.kernel import Kernel
 from perfmodel.profiles.session import Planned, Session, Visit
-from perfmodel.profiles.statistics import SessionEstimate, combine_sessions, estimate_session, visit_seconds
+from perfmodel.profiles.statistics import (
+    SessionEstimate,
+    combine_sessions,
+    estimate_session,
+    resolution_of,
+    visit_seconds,
+)
 
 NO_CLOCK = "no_clock"  # flag of an instrument that never reads a clock: its times are taken as they are
 LEAST_SESSIONS = 3  # fewer say nothing about what differs between sessions
 SHORTEST_S, LONGEST_S = 1e-100, 1e100  # no time is out here, but a file that was edited may say so
-COARSEST = 0.99  # relative step of a visit value, where the tick is as long as the sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +124,9 @@ def _estimate(pairs: Sequence[tuple[float, float]], seen: Seen) -> SessionEstima
 
 
 def _resolution(seen: Seen) -> float:
-    """The event tick as a share of a sample without its offset: the step of a visit value."""
     found = ((_value(visit, seen.session), visit.launches) for visit in seen.visits)
-    samples = [value[0] * launches for value, launches in found if value is not None]
-    return min(seen.session.event_tick_s / median(samples), COARSEST) if samples else 0.0
+    samples = (value[0] * launches for value, launches in found if value is not None)
+    return resolution_of(seen.session.event_tick_s, samples)
 
 
 def _adjusted(pairs: Sequence[tuple[float, float]], session: Session, estimate: SessionEstimate) -> list[float]:
