@@ -27,6 +27,11 @@ class Format:
         """Bytes of one element, packed."""
         return self.bits / 8
 
+    @property
+    def reads_along_k(self) -> bool:
+        """Whether tensor cores read a GEMM's operands of this format along k alone: those of 8 bits and fewer."""
+        return self.bits <= 8
+
 
 FORMATS: dict[str, Format] = {
     f.name: f

@@ -1,7 +1,7 @@
 """GEMMs of a CSV file, priced row by row.
 
 Columns: m, n, k (C[m, n] = A[m, k] · B[k, n]), and optionally batch (default 1), precision (fp32), accumulate (the
-precision's usual accumulator), op_a and op_b (N or T; checked and passed on: no cost model here tells layouts apart).
+precision's usual accumulator), op_a and op_b (N or T, as BLAS has them: how A and B are stored; default T and N).
 Other columns are passed on as well.
 """
 
@@ -22,8 +22,7 @@ from perfmodel.cost.measured import NotTimed
 from perfmodel.csvfiles import LARGEST_BYTES, MOST_PROBLEMS, MOST_ROWS, check_width, column_indices, csv_rows
 from perfmodel.datafiles import read_text
 from perfmodel.errors import InputError, PerfModelError, Problem, quote
-from perfmodel.gemm import Precision, find_precision
-from perfmodel.units import round_up
+from perfmodel.gemm import Precision, align, find_precision
 
 LARGEST = 10**9  # of m, n, k and batch; their product must stay below 2**62
 WHOLE = re.compile(r"[0-9]{1,10}")
@@ -33,16 +32,16 @@ ADDED = ("seconds", "basis", "tile")
 
 @dataclass(frozen=True, slots=True)
 class GemmRows:
-    """The rows of a file as they stand, and what they ask for: sizes [rows, 4] and a precision each.
+    """The rows of a file as they stand, and what they ask for: sizes [rows, 4], a precision and a layout each.
 
-    `asked` is the place, `file:line:`, of the first row of each precision.
+    `asked` is the place, `file:line:`, of the first row of each precision and layout.
     """
 
     header: list[str]
     rows: list[list[str]]
     sizes: np.ndarray
-    precisions: list[Precision]
-    asked: dict[Precision, str]
+    precisions: list[tuple[Precision, str]]
+    asked: dict[tuple[Precision, str], str]
 
 
 def read_gemms(path: Path) -> GemmRows:
@@ -61,7 +60,7 @@ def read_gemms(path: Path) -> GemmRows:
         where = f"{place}:{number}:"
         try:
             sizes.append(_sizes(row, columns, where, len(header)))
-            precisions.append(_precision(row, columns, where))
+            precisions.append((_precision(row, columns, where), _layout(row, columns)))
             asked.setdefault(precisions[-1], where)
             rows.append(row)
         except PerfModelError as error:
@@ -78,24 +77,24 @@ def read_gemms(path: Path) -> GemmRows:
 
 
 def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str]]:
-    """Seconds, basis and tile of each row, in order; k is padded to the precision's alignment, as its kernels need.
+    """Seconds, basis and tile of each row, in order; sizes are padded as its kernels need (`align`).
 
     Raises `Unsupported` (E1103) that names the first row with a precision that the device lacks, `NotTimed` (E2201)
     for a GEMM that a profile lacks.
     """
     rows: list[tuple[float, str, str]] = [(nan, "", "")] * len(gemms.rows)
-    groups: dict[Precision, list[int]] = {}
-    for i, precision in enumerate(gemms.precisions):
-        groups.setdefault(precision, []).append(i)
-    for precision, chosen in groups.items():
+    groups: dict[tuple[Precision, str], list[int]] = {}
+    for i, kind in enumerate(gemms.precisions):
+        groups.setdefault(kind, []).append(i)
+    for (precision, layout), chosen in groups.items():
         m, n, k, batch = gemms.sizes[chosen].T
-        wanted = Gemms(precision, m, n, round_up(k, precision.operand.align_k), batch)
+        wanted = Gemms(precision, *align(precision, layout, m, n, k, batch), batch, layout=layout)
         try:
             answer = model.gemms(wanted)
         except NotTimed:
             raise  # names its GEMM, which the first row of this precision need not be
         except PerfModelError as error:
-            raise _placed(error, gemms.asked[precision]) from None
+            raise _placed(error, gemms.asked[precision, layout]) from None
         for i, row in zip(chosen, answer.rows(), strict=True):
             rows[i] = row
     return iter(rows)
@@ -152,6 +151,12 @@ def _precision(row: list[str], columns: dict[str, int], place: str) -> Precision
         return find_precision(name or "fp32", accumulate) if accumulate else precision
     except PerfModelError as error:
         raise _placed(error, f"{place}{columns[column] + 1}") from None
+
+
+def _layout(row: list[str], columns: dict[str, int]) -> str:
+    """The letters of `Gemm.layout`; operands that no column speaks of lie as in a forward pass."""
+    a, b = (row[columns[name]].lower() if name in columns else "" for name in ("op_a", "op_b"))
+    return (a or "t") + (b or "n")
 
 
 def _placed(error: PerfModelError, place: str) -> PerfModelError:

@@ -16,7 +16,7 @@ from perfmodel.schemes.formats import StepFormats
 from perfmodel.traces import Trace
 from perfmodel.units import ceil_div
 
-OVERHEAD_KINDS = ("quantise", "cast")  # the kinds of work that convert numbers and train nothing
+OVERHEAD_KINDS = ("quantise", "cast", "transpose")  # the kinds of work that convert numbers and train nothing
 IDEAL, CURRENT = Overhead("ideal"), Overhead("current")
 
 

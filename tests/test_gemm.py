@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perfmodel.errors import InputError, UnknownName, Unsupported
-from perfmodel.gemm import Gemm, find_precision
+from perfmodel.formats import FORMATS
+from perfmodel.gemm import LAYOUTS, Gemm, align, find_precision
 
 SIZE = st.integers(1, 10**6)
 
@@ -43,17 +45,78 @@ def test_only_what_is_stored_is_read():
     ],
 )  # fmt: skip
 def test_alignment_pads_k(precision, k, padded):
-    gemm = Gemm(3, 5, k, 2, find_precision(precision), 11, 13)
-    assert gemm.aligned() == Gemm(3, 5, padded, 2, find_precision(precision), 11, 13)
+    gemm = Gemm(3, 8, k, 2, find_precision(precision), 11, 13)  # lines of 8 elements need no padding in any output
+    assert gemm.aligned() == Gemm(3, 8, padded, 2, find_precision(precision), 11, 13)
 
 
-@given(SIZE, SIZE, SIZE, st.sampled_from(["fp32", "fp16", "int8", "int4"]))
-def test_alignment_never_shrinks_and_is_done_once(m, n, k, precision):
-    gemm = Gemm(m, n, k, 1, find_precision(precision))
+HALF_TO_FP32, INT8_TO_INT8 = ("fp16", "fp32", "fp32"), ("int8", "int32", "int8")
+
+
+# 16 bytes are 4 elements of 4 B, 8 of 2 B, 16 of 1 B (INT4: 32, and half a byte each). A and B are lines of k, m or n
+# by the layout; C is lines of n, in its own format: FP16, of FP16 in FP32 and of INT8 FP32 and INT32.
+@pytest.mark.parametrize(
+    ("precision", "layout", "padded"),
+    [  # of m, n, k = 3, 5, 7
+        (("fp16",), "tn", (3, 8, 8)), (("fp16",), "tt", (3, 8, 8)), (("fp16",), "nt", (8, 8, 7)),
+        (("fp16",), "nn", (8, 8, 8)),
+        (HALF_TO_FP32, "tn", (3, 8, 8)), (HALF_TO_FP32, "tt", (3, 8, 8)), (HALF_TO_FP32, "nt", (8, 8, 7)),
+        (("tf32",), "tn", (3, 8, 8)), (("tf32",), "tt", (3, 8, 8)), (("tf32",), "nt", (4, 8, 7)),
+        (("tf32",), "nn", (4, 8, 8)),
+        (("int8",), "tn", (3, 8, 16)), (("int4",), "tn", (3, 8, 32)), (INT8_TO_INT8, "tn", (3, 16, 16)),
+        (("fp8_e4m3",), "tn", (3, 8, 16)), (("fp8_e4m3",), "nt", (16, 16, 7)),
+        *[((name,), layout, (3, 5, 7)) for name in ("fp32", "fp64") for layout in LAYOUTS],
+    ],
+)  # fmt: skip
+def test_alignment_by_layout(precision, layout, padded):
+    gemm = Gemm(3, 5, 7, 1, find_precision(*precision), 11, 13, layout)
+    assert gemm.aligned() == replace(gemm, m=padded[0], n=padded[1], k=padded[2])
+    # m and n of a batch are slices of wider tensors: they are left as they are.
+    assert replace(gemm, batch=2).aligned() == replace(gemm, batch=2, k=padded[2])
+    sizes = align(gemm.precision, layout, *(np.array([size, 2 * size]) for size in (3, 5, 7)), np.array([1, 2]))
+    assert [array[0] for array in sizes] == list(padded)
+    assert (sizes[0][1], sizes[1][1]) == (6, 10)
+
+
+def test_only_lines_of_c_need_less_where_it_is_wider():
+    """n = 3: 4 elements of FP32 or INT32 are a line; where B is contiguous in n, its 8 elements of FP16 decide."""
+    half = find_precision(*HALF_TO_FP32)
+    assert Gemm(3, 3, 7, precision=half).aligned().n == 4
+    assert Gemm(3, 3, 7, precision=half, layout="tt").aligned().n == 8
+    assert Gemm(3, 3, 7, precision=find_precision("int8")).aligned().n == 4
+    assert Gemm(3, 3, 7, precision=find_precision("fp16")).aligned().n == 8
+
+
+OPERANDS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8_e4m3", "int8", "int4")
+
+
+@given(SIZE, SIZE, SIZE, st.integers(1, 3), st.sampled_from(OPERANDS), st.sampled_from(LAYOUTS))
+def test_alignment_never_shrinks_and_is_done_once(m, n, k, batch, precision, layout):
+    gemm = Gemm(m, n, k, batch, find_precision(precision), layout=layout)
     aligned = gemm.aligned()
-    assert k <= aligned.k < k + 32
-    assert (aligned.m, aligned.n) == (m, n)
+    for size, padded in ((m, aligned.m), (n, aligned.n), (k, aligned.k)):
+        assert size <= padded < size + 32
+    assert replace(aligned, m=m, n=n, k=k) == gemm
     assert aligned.aligned() == aligned
+
+
+@given(SIZE, SIZE, SIZE, st.sampled_from(OPERANDS[2:]), st.sampled_from(LAYOUTS))
+def test_aligned_lines_are_whole_multiples_of_16_bytes(m, n, k, precision, layout):
+    gemm = Gemm(m, n, k, 1, find_precision(precision), layout=layout).aligned()
+    operand, output = gemm.precision.operand.bits, gemm.precision.output.bits
+    lines = {"a": gemm.k if layout[0] == "t" else gemm.m, "b": gemm.k if layout[1] == "n" else gemm.n}
+    assert {name: line * operand % 128 for name, line in lines.items()} == {"a": 0, "b": 0}
+    assert gemm.n * output % 128 == 0
+
+
+@pytest.mark.parametrize("layout", ["tx", "", "TN", None, 3, ["tn"]])
+def test_unknown_layouts(layout):
+    with pytest.raises(UnknownName, match=r"^E1102 GEMM layout .* is not known\."):
+        Gemm(3, 5, 7, layout=layout)
+
+
+def test_formats_that_tensor_cores_read_along_k_alone():
+    narrow = {"fp8_e4m3", "fp8_e5m2", "int8", "int4"}
+    assert {name for name in (*OPERANDS, "fp8_e5m2") if FORMATS[name].reads_along_k} == narrow
 
 
 @pytest.mark.parametrize("name", ["m", "n", "k", "batch"])

@@ -14,6 +14,7 @@ from perfmodel.lowering import (
     KINDS,
     MAPPINGS,
     PASSES,
+    STREAM_OPS,
     TRAFFIC,
     Delay,
     MemoryOp,
@@ -27,7 +28,7 @@ from perfmodel.lowering import (
 from perfmodel.networks import Conv2d, Linear, MemoryBound, Network, find_network
 from perfmodel.networks.layers import MEMORY_BOUND
 
-FP32, FP16, INT8 = (find_precision(name) for name in ("fp32", "fp16", "int8"))
+FP32, TF32, FP16, FP8, INT8, INT4 = map(find_precision, ("fp32", "tf32", "fp16", "fp8_e4m3", "int8", "int4"))
 
 # 2 groups; rows: (9 + 2 - 2·2 - 1)//2 + 1 = 4; columns: (11 + 4 - 1·4 - 1)//3 + 1 = 4; column 3·3·5 = 45
 ODD = Conv2d("odd", ("input",), (6, 9, 11), 10, (3, 5), (2, 3), (1, 2), (2, 1), groups=2)
@@ -65,6 +66,26 @@ def test_conv_shapes_by_hand(mapping, pass_, expected):
 )
 def test_linear_shapes_by_hand(mapping, pass_, expected):
     assert shape(FC, pass_, 13, mapping) == expected
+
+
+@pytest.mark.parametrize(
+    ("mapping", "layouts"),
+    [("implicit", "tn tt nt"), ("im2col", "tn tt nt"), ("im2col-per-image", "tt nt tn")],
+)
+@pytest.mark.parametrize("precision", [FP32, TF32, FP16, find_precision("bf16"), find_precision("fp64")])
+def test_layouts_are_those_of_the_stored_tensors(mapping, layouts, precision):
+    """Activations [pixels, channels] and weights [filters, column]; [channels, pixels] image by image."""
+    assert [layer_gemm(ODD, p, 7, mapping, precision).layout for p in PASSES] == layouts.split()
+    assert [layer_gemm(FC, p, 7, mapping, precision).layout for p in PASSES] == ["tn", "tt", "nt"]
+    gemms = [work.kernel for work in lower_gemms(ODD, 7, mapping, precision) if work.kind == "gemm"]
+    assert [gemm.layout for gemm in gemms] == layouts.split()
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize("precision", [FP8, INT8, INT4])
+@pytest.mark.parametrize("layer", [ODD, FC])
+def test_narrow_formats_are_read_along_k_in_every_pass(mapping, precision, layer):
+    assert [layer_gemm(layer, p, 7, mapping, precision).layout for p in PASSES] == ["tn"] * 3
 
 
 def test_unknown_mapping():
@@ -368,20 +389,156 @@ def test_only_pointwise_convolutions_need_no_copy(keys, copies):
         assert kinds == (["im2col", "gemm"] if copies else ["gemm"]) * 3
 
 
-# The matrix of ODD has 112 pixels and 2 groups of columns of 45. As an operand its k is padded: 45 to 48 in FP16 and
-# INT8 forward; 112 pixels are a multiple of 8 and 16. col2im reads what the GEMM wrote: INT32 where it multiplied INT8.
+# The matrix of ODD has 112 pixels and 2 groups of columns of 45, that of THIN 3·4·2 = 24 pixels and a column of 10.
+# A line is a pixel's column, padded to 16 B as an operand (10 to 16 in FP16 and INT8, 32 in INT4, 12 in TF32); after
+# dgrad to 16 B of what the GEMM wrote (INT32 where it multiplied INT8 or INT4: 12; FP16 after FP8: 16). Turned round it
+# is all pixels, padded as an operand's k: 24 to 32, and 112 as they are. The columns of groups lie in wider lines, and
+# are padded as k alone.
+THIN = Conv2d("thin", ("input",), (5, 4, 3), 7, (1, 2))
+
+
 @pytest.mark.parametrize(
-    ("precision", "size", "out_size", "column"), [(FP32, 4, 4, 45), (FP16, 2, 2, 48), (INT8, 1, 4, 48)]
-)
-def test_im2col_bytes_by_hand(precision, size, out_size, column):
+    ("precision", "size", "out_size", "lines"),
+    [  # of fprop, dgrad, wgrad
+        (FP32, 4, 4, (45, 45, 45)), (TF32, 4, 4, (48, 45, 45)), (FP16, 2, 2, (48, 45, 45)),
+    ],
+)  # fmt: skip
+def test_im2col_bytes_by_hand(precision, size, out_size, lines):
     images = 7 * 594
-    copies = [w for w in lower_gemms(ODD, 7, "im2col", precision) if w.kind == "im2col"]
-    assert copies == [
-        Work("odd", "fprop", "im2col", MemoryOp(images * size, 112 * 2 * column * size), 1),
-        Work("odd", "dgrad", "im2col", MemoryOp(112 * 2 * 45 * out_size, images * out_size), 1),  # col2im
-        Work("odd", "wgrad", "im2col", MemoryOp(images * size, 112 * 2 * 45 * size), 1),
+    fprop, dgrad, wgrad = (112 * 2 * line for line in lines)
+    window = (7, 6, 9, 11, 3, 5, 2, 3, 1, 2, 2, 1, 2)  # B, CHW, kernel, stride, padding, dilation, groups
+    expected = [
+        ("fprop", MemoryOp(images * size, fprop * size, "im2col", (*window, lines[0]))),
+        ("dgrad", MemoryOp(dgrad * out_size, images * out_size, "col2im", (*window, lines[1]))),
+        ("wgrad", MemoryOp(images * size, wgrad * size, "im2col", (*window, lines[2]))),
     ]
-    assert copies[0].kernel.bytes == (images + 112 * 2 * column) * size
+    works = list(lower_gemms(ODD, 7, "im2col", precision))
+    assert [w for w in works if w.kind != "gemm"] == [Work("odd", p, "im2col", copy, 1) for p, copy in expected]
+
+
+@pytest.mark.parametrize(
+    ("precision", "size", "out_size", "lines"),
+    [  # of fprop, dgrad, wgrad
+        (FP32, 4, 4, (10, 10, 10)), (TF32, 4, 4, (12, 12, 12)), (FP16, 2, 2, (16, 16, 16)), (FP8, 1, 2, (16, 16, 32)),
+        (find_precision("fp16", output="fp32"), 2, 4, (16, 16, 16)), (INT8, 1, 4, (16, 12, 32)),
+        (INT4, 0.5, 4, (32, 12, 32)),
+    ],
+)  # fmt: skip
+def test_lines_of_the_im2col_matrix(precision, size, out_size, lines):
+    images = 3 * 60
+    turned = precision in (FP8, INT8, INT4)
+    rows = 10 if turned else 24
+    window = (3, 5, 4, 3, 1, 2, 1, 1, 0, 0, 1, 1, 1)
+    copies = [w.kernel for w in lower_gemms(THIN, 3, "im2col", precision) if w.kind == "im2col"]
+    assert copies == [
+        MemoryOp(images * size, 24 * lines[0] * size, "im2col", (*window, lines[0])),
+        MemoryOp(24 * lines[1] * out_size, images * out_size, "col2im", (*window, lines[1])),
+        MemoryOp(images * size, rows * lines[2] * size, "im2col_transposed" if turned else "im2col",
+                 (*window, lines[2])),
+    ]  # fmt: skip
+    assert len(copies[0].shape) == len(STREAM_OPS["im2col"])
+
+
+def test_groups_have_their_columns_side_by_side_in_a_matrix_that_is_turned_round():
+    works = list(lower_gemms(ODD, 7, "im2col", INT8, ("wgrad",)))
+    assert [w.kind for w in works] == ["im2col", "transpose", "gemm"]
+    copy = works[0].kernel
+    assert (copy.op, copy.shape[-1]) == ("im2col_transposed", 112)
+    assert (copy.bytes_read, copy.bytes_written) == (4158, 2 * 45 * 112)
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_without_transposes_nothing_is_turned_round(columns):
+    """What a unit would take that reads any layout: a line of the im2col matrix of wgrad is then a pixel's, too."""
+    mapping = "im2col" if columns else "implicit"
+    works = list(lower_gemms(THIN, 3, mapping, INT8, transposes=False))
+    assert [w.kind for w in works] == (["im2col", "gemm"] if columns else ["gemm"]) * 3
+    assert {w.kernel.op for w in works if w.kind == "im2col"} == ({"im2col", "col2im"} if columns else set())
+    turned = lower_gemms(THIN, 3, mapping, INT8)
+    assert [w for w in works if w.kind == "gemm"] == [w for w in turned if w.kind == "gemm"]  # the GEMMs stay `tn`
+
+
+def transposes(layer, batch, mapping, precision):
+    """Pass, rows and columns, bytes in and out of each, and how often."""
+    return [
+        (w.pass_, w.kernel.shape, w.kernel.bytes_read, w.kernel.bytes_written, w.count)
+        for w in lower_gemms(layer, batch, mapping, precision)
+        if w.kind == "transpose"
+    ]
+
+
+# The weights [filters, column] before dgrad; the output's gradient [pixels, filters] and, where no im2col matrix is
+# made, the input [pixels, channels] before wgrad: 450 = 10·45, 1120 = 7·16·10, 4158 = 7·99·6.
+SQUARE, POINT = (Conv2d("c", ("input",), (6, 5, 7), 10, (r, r), padding=(r // 2, r // 2)) for r in (3, 1))
+
+
+@pytest.mark.parametrize(
+    ("layer", "batch", "mapping", "expected"),
+    [
+        (ODD, 7, "implicit", [("dgrad", (10, 45), 450), ("wgrad", (112, 10), 1120), ("wgrad", (693, 6), 4158)]),
+        (ODD, 7, "im2col", [("dgrad", (10, 45), 450), ("wgrad", (112, 10), 1120)]),
+        # 3 images of 5·7 are 105 pixels; 3·3·6 = 54
+        (SQUARE, 3, "implicit", [("dgrad", (10, 54), 540), ("wgrad", (105, 10), 1050), ("wgrad", (105, 6), 630)]),
+        (SQUARE, 3, "im2col", [("dgrad", (10, 54), 540), ("wgrad", (105, 10), 1050)]),
+        (POINT, 3, "implicit", [("dgrad", (10, 6), 60), ("wgrad", (105, 10), 1050), ("wgrad", (105, 6), 630)]),
+        (POINT, 3, "im2col", [("dgrad", (10, 6), 60), ("wgrad", (105, 10), 1050), ("wgrad", (105, 6), 630)]),
+        # an input of 3·5·7 = 105 is one line for each of 13 images
+        *[(FC, 13, mapping, [("dgrad", (11, 105), 1155), ("wgrad", (13, 11), 143), ("wgrad", (13, 105), 1365)])
+          for mapping in MAPPINGS],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("precision", "size"), [(INT8, 1), (FP8, 1), (INT4, 0.5)])
+def test_transposes_by_hand(layer, batch, mapping, expected, precision, size):
+    sized = [(pass_, shape_, count * size, count * size, 1) for pass_, shape_, count in expected]
+    assert transposes(layer, batch, mapping, precision) == sized
+
+
+# Image by image the tensors are [channels, pixels]: in fprop the input's channels must come together (where no im2col
+# matrix is made of it), in dgrad the weights, once for all images, and the output's gradient; wgrad reads along pixels.
+@pytest.mark.parametrize(
+    ("layer", "batch", "expected"),
+    [
+        (ODD, 7, [("dgrad", (10, 45), 450, 1), ("dgrad", (10, 16), 160, 7)]),
+        (SQUARE, 3, [("dgrad", (10, 54), 540, 1), ("dgrad", (10, 35), 350, 3)]),
+        (POINT, 3, [("fprop", (6, 35), 210, 3), ("dgrad", (10, 6), 60, 1), ("dgrad", (10, 35), 350, 3)]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("precision", "size"), [(INT8, 1), (INT4, 0.5)])
+def test_transposes_image_by_image(layer, batch, expected, precision, size):
+    sized = [(pass_, shape_, count * size, count * size, times) for pass_, shape_, count, times in expected]
+    assert transposes(layer, batch, "im2col-per-image", precision) == sized
+
+
+@pytest.mark.parametrize(
+    ("precision", "sizes"),
+    [  # bytes of the stored image and of the matrix; 35 pixels, 10 filters, a column of 54
+        (FP32, [(840, 7560), (840, 7560), (840, 7560)]),  # 54·35 = 1890
+        (FP16, [(420, 4480), (420, 4480), (420, 4480)]),  # 56·40 = 2240 in lines of 8, whichever way round
+        # 64·36 of 1 B; after dgrad 54·36 of 4 B; 56·48 of 1 B, 54 padded for C and 35 pixels as k
+        (INT8, [(210, 2304), (840, 7776), (210, 2688)]),
+    ],
+)  # fmt: skip
+def test_matrices_of_single_images(precision, sizes):
+    copies = [w for w in lower_gemms(SQUARE, 3, "im2col-per-image", precision) if w.kind == "im2col"]
+    (fprop, dgrad, wgrad) = sizes
+    expected = [("fprop", MemoryOp(*fprop)), ("dgrad", MemoryOp(*dgrad[::-1])), ("wgrad", MemoryOp(*wgrad))]
+    assert [(w.pass_, w.kernel, w.count) for w in copies] == [(*row, 3) for row in expected]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize("layer", [ODD, POINT, FC])
+@pytest.mark.parametrize("precision", [FP32, TF32, FP16, find_precision("bf16")])
+def test_wider_formats_are_read_as_they_lie(mapping, layer, precision):
+    assert transposes(layer, 7, mapping, precision) == []
+
+
+def test_transposes_come_before_their_gemm():
+    works = [(w.pass_, w.kind) for w in lower_gemms(POINT, 3, "im2col", INT8)]
+    assert works == [
+        ("fprop", "gemm"), ("dgrad", "transpose"), ("dgrad", "gemm"), ("wgrad", "transpose"), ("wgrad", "transpose"),
+        ("wgrad", "gemm"),
+    ]  # fmt: skip
+    assert [w.kind for w in lower_gemms(POINT, 3, "im2col", INT8, ("fprop",))] == ["gemm"]
 
 
 def test_per_image_mapping_launches_once_for_each_image():
@@ -390,7 +547,8 @@ def test_per_image_mapping_launches_once_for_each_image():
         ("fprop", "im2col", 7), ("fprop", "gemm", 7), ("wgrad", "im2col", 7), ("wgrad", "gemm", 7),
     ]  # fmt: skip
     assert work[0].kernel == MemoryOp(594 * 4, 1440 * 4)
-    assert work[1].kernel == Gemm(5, 16, 45, 2, FP32)
+    assert work[1].kernel == Gemm(5, 16, 45, 2, FP32, layout="tt")
+    assert work[3].kernel == Gemm(5, 45, 16, 2, FP32)
     assert [(w.kind, w.count) for w in lower_gemms(FC, 7, "im2col-per-image", FP32)] == [("gemm", 1)] * 3
 
 
@@ -433,7 +591,7 @@ def test_memory_traffic_by_hand(op, ins, out, forward, backward):
 
 def test_every_memory_bound_layer_has_traffic_and_a_kind():
     assert set(TRAFFIC) == set(KIND_OF) == set(MEMORY_BOUND)
-    assert set(KIND_OF.values()) | {"gemm", "im2col", "bias"} <= set(KINDS)
+    assert set(KIND_OF.values()) | {"gemm", "im2col", "bias", "transpose"} <= set(KINDS)
 
 
 @pytest.mark.parametrize(("layer", "size"), [(ODD, 7 * 160 * 4), (FC, 7 * 11 * 4)])

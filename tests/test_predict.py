@@ -286,6 +286,27 @@ def test_order_and_numbers_survive(tmp_path, rows):
     assert [float(row["seconds"]) for row in out] == price(Roofline(TURING), kernels).seconds.tolist()
 
 
+@pytest.mark.parametrize(
+    ("header", "cells", "layout", "padded"),
+    [  # 3, 5 and 7 elements of FP16 are 8 along the lines of A, B and C
+        ("m,n,k", "", "tn", (3, 8, 8)), ("m,n,k,op_a,op_b", ",T,N", "tn", (3, 8, 8)),
+        ("m,n,k,op_a,op_b", ",T,T", "tt", (3, 8, 8)), ("m,n,k,op_a,op_b", ",N,T", "nt", (8, 8, 7)),
+        ("m,n,k,op_a,op_b", ",N,N", "nn", (8, 8, 8)), ("m,n,k,op_a,op_b", ",,", "tn", (3, 8, 8)),
+        ("m,n,k,op_b", ",T", "tt", (3, 8, 8)), ("m,n,k,op_a", ",N", "nn", (8, 8, 8)),
+    ],
+)  # fmt: skip
+def test_layouts_and_padding(tmp_path, header, cells, layout, padded):
+    asked = []
+
+    class Recorder(Roofline):
+        def gemms(self, gemms):
+            asked.extend(gemms.each())
+            return super().gemms(gemms)
+
+    predicted(tmp_path, f"{header},precision\n3,5,7{cells},fp16\n", Recorder(TURING))
+    assert asked == [Gemm(*padded, 1, find_precision("fp16"), layout=layout)]
+
+
 PARTS = ["m,n,k", "1", ",", "\n", '"', "\r", "x", "fp16", " ", "\x00", "é", "9999999999", "\x1b"]
 
 

@@ -13,6 +13,7 @@ from perfmodel.devices import Device
 from perfmodel.gemm import Gemm, Precision
 from perfmodel.lowering import Delay, MemoryOp
 
+STREAM_BYTES = ("bytes_read", "bytes_written")
 BASES = ("measured", "simulated", "calibrated", "analytical", "roofline", "published", "given")
 
 
@@ -79,7 +80,8 @@ class Gemms:
     """Many GEMMs of one precision as arrays of equal length.
 
     `a_fraction` and `b_fraction` say which part of the view m·k and n·k is stored (1 unless the GEMM is a
-    convolution in implicit form); `kernels` are the GEMMs that the arrays were made of, where there were any.
+    convolution in implicit form); `kernels` are the GEMMs that the arrays were made of, where there were any, else
+    `layout` is that of all.
     """
 
     precision: Precision
@@ -90,6 +92,7 @@ class Gemms:
     a_fraction: np.ndarray = field(default=None)
     b_fraction: np.ndarray = field(default=None)
     kernels: tuple[Gemm, ...] = ()
+    layout: str = "tn"
 
     def __post_init__(self):
         for name in ("a_fraction", "b_fraction"):
@@ -122,13 +125,36 @@ class Gemms:
         return tuple(
             Gemm(
                 int(m), int(n), int(k), int(batch), self.precision,
-                _distinct(a, batch * m * k), _distinct(b, batch * n * k),
+                _distinct(a, batch * m * k), _distinct(b, batch * n * k), self.layout,
             )
             for m, n, k, batch, a, b in rows
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.m)
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Many memory-bound kernels: what they are, and their bytes as arrays of equal length."""
+
+    ops: tuple[MemoryOp, ...]
+    bytes_read: np.ndarray
+    bytes_written: np.ndarray
+
+    @classmethod
+    def of(cls, ops: Sequence[MemoryOp]) -> Streams:
+        """The arrays of `ops`."""
+        bytes_read, bytes_written = (np.array([getattr(op, name) for op in ops], np.float64) for name in STREAM_BYTES)
+        return cls(tuple(ops), bytes_read, bytes_written)
+
+    @property
+    def bytes(self) -> np.ndarray:
+        """Bytes read and written."""
+        return self.bytes_read + self.bytes_written
+
+    def __len__(self) -> int:
+        return len(self.ops)
 
 
 class CostModel(Protocol):
@@ -140,8 +166,8 @@ class CostModel(Protocol):
         """Seconds of each GEMM, and with which kernel."""
         ...
 
-    def memory(self, bytes_read: np.ndarray, bytes_written: np.ndarray) -> Estimates:
-        """Seconds of kernels that only read and write so many bytes each."""
+    def memory(self, streams: Streams) -> Estimates:
+        """Seconds of each memory-bound kernel."""
         ...
 
 
@@ -178,8 +204,7 @@ def _estimates(model: CostModel, group: Sequence[Gemm | MemoryOp | Delay]) -> Es
         return model.gemms(Gemms.of(group))
     if isinstance(group[0], Delay):
         return Estimates(np.array([delay.seconds for delay in group]), group[0].basis)
-    bytes_read, bytes_written = np.array([(op.bytes_read, op.bytes_written) for op in group], dtype=np.float64).T
-    return model.memory(bytes_read, bytes_written)
+    return model.memory(Streams.of(group))
 
 
 def _distinct(fraction: float, view: float) -> int | None:

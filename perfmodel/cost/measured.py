@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from perfmodel.cost.estimate import CostModel, Estimates, Gemms
+from perfmodel.cost.estimate import CostModel, Estimates, Gemms, Streams
 from perfmodel.devices import Device
 from perfmodel.errors import Unsupported
 from perfmodel.gemm import Gemm
@@ -63,14 +63,9 @@ class Measured:
         what = f"GEMMs in {gemms.precision.name}"
         return self._look_up(gemms.each(), what, lambda missing: self.fill.gemms(Gemms.of(missing)))
 
-    def memory(self, bytes_read: np.ndarray, bytes_written: np.ndarray) -> Estimates:
-        """The time of each kernel that moves just these bytes."""
-        streams = [MemoryOp(*sizes) for sizes in zip(bytes_read.tolist(), bytes_written.tolist(), strict=True)]
-        return self._look_up(streams, "streams", self._fill_streams)
-
-    def _fill_streams(self, missing: Sequence[MemoryOp]) -> Estimates:
-        bytes_read = np.array([stream.bytes_read for stream in missing])
-        return self.fill.memory(bytes_read, np.array([stream.bytes_written for stream in missing]))
+    def memory(self, streams: Streams) -> Estimates:
+        """The time of each memory-bound kernel."""
+        return self._look_up(streams.ops, "streams", lambda missing: self.fill.memory(Streams.of(missing)))
 
     def _look_up(self, problems: Sequence[Gemm | MemoryOp], what: str, fill: Callable) -> Estimates:
         found = [self.profile.fastest(problem) for problem in problems]
@@ -99,10 +94,14 @@ class Measured:
         """The same product, stored as it is read instead of in implicit form or the other way round, if timed."""
         if isinstance(problem, MemoryOp):
             return None
-        plain = replace(problem, a_distinct=None, b_distinct=None)
         timed = (kernel.problem for kernel in self.profile.timings if isinstance(kernel.problem, Gemm))
-        same = (one for one in timed if replace(one, a_distinct=None, b_distinct=None) == plain)
+        same = [one for one in timed if _plain(one) == _plain(problem)]
         return next((one for one in same if Kernel(one).view != Kernel(problem).view), None)
+
+
+def _plain(gemm: Gemm) -> Gemm:
+    """The product, however its operands are stored."""
+    return replace(gemm, a_distinct=None, b_distinct=None, layout="tn", conv=None)
 
 
 UNKNOWN_DEVICE = "an unknown device"

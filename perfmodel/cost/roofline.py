@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perfmodel.cost.estimate import Estimates, Gemms
+from perfmodel.cost.estimate import Estimates, Gemms, Streams
 from perfmodel.devices import Device
 
 
@@ -44,6 +44,6 @@ class Roofline:
         seconds = roofline_seconds(flop, compulsory_bytes(gemms), peak, self.device.dram_bytes_per_s)
         return Estimates(seconds, "roofline")
 
-    def memory(self, bytes_read: np.ndarray, bytes_written: np.ndarray) -> Estimates:
+    def memory(self, streams: Streams) -> Estimates:
         """Bytes over bandwidth."""
-        return Estimates((bytes_read + bytes_written) / self.device.dram_bytes_per_s, "roofline")
+        return Estimates(streams.bytes / self.device.dram_bytes_per_s, "roofline")

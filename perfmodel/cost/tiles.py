@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from perfmodel.cost.estimate import Estimates, Gemms
+from perfmodel.cost.estimate import Estimates, Gemms, Streams
 from perfmodel.cost.tileset import SPLITS, TileTable, find_tile, tiles_for
 from perfmodel.devices import Device
 from perfmodel.gemm import Precision
@@ -87,10 +87,10 @@ class Tiles:
         names = [name + ending for name in (tile.name for tile in table.tiles) for ending in endings]
         return Estimates(seconds, "analytical", np.array(names)[best])
 
-    def memory(self, bytes_read: np.ndarray, bytes_written: np.ndarray) -> Estimates:
+    def memory(self, streams: Streams) -> Estimates:
         """Launch plus bytes at the achievable bandwidth."""
         rate = self.constants.dram * self.device.dram_bytes_per_s
-        return Estimates(self.constants.launch_s + (bytes_read + bytes_written) / rate, "analytical")
+        return Estimates(self.constants.launch_s + streams.bytes / rate, "analytical")
 
     def times(self, gemms: Gemms, table: TileTable, splits: np.ndarray) -> np.ndarray:
         """Seconds of every GEMM, tile and split [tiles, splits, shapes]; infinite where k is too short to split."""

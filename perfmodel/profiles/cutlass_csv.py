@@ -134,7 +134,8 @@ def _row(cell: _Cells) -> Row:
     if m * n * k * batch >= 2**62:
         found = f"{m} x {n} x {k} x {batch} is too large to be real."
         raise InputError.at("E1102", cell.place, found, "Correct the row.")
-    kernel = Kernel(Gemm(m, n, k, batch, _precision(cell)), _variant(cell, slices))
+    gemm = Gemm(m, n, k, batch, _precision(cell), layout=_layout(cell))
+    kernel = Kernel(gemm, _variant(cell, slices))
     disposition = cell["Disposition"].lower().replace(" ", "_")
     if disposition == WRONG:
         return Row(kernel, "wrong", "cutlass_profiler found its result incorrect", math.nan, True)
@@ -161,6 +162,12 @@ def _variant(cell: _Cells, slices: int) -> str:
     name = cell["Operation"] if provider.upper() in ("", "CUTLASS") else f"{provider} for {cell['Operation']}"
     mode = " parallel" if cell["split_k_mode"].lower() == "parallel" else ""
     return f"{name} split {slices}{mode}" if slices > 1 else name
+
+
+def _layout(cell: _Cells) -> str:
+    """How A and B lie in memory, as `Gemm` says it; `tn` where the table does not say. C may be stored either way."""
+    a, b = (cell[name].partition(":")[2].lower() for name in ("A", "B"))
+    return ("n" if a == "column" else "t") + ("t" if b == "row" else "n")
 
 
 def _precision(cell: _Cells) -> Precision:

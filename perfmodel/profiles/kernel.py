@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from perfmodel.convolution import SIZES, Convolution
 from perfmodel.errors import InputError, PerfModelError, quote
 from perfmodel.formats import find_format
-from perfmodel.gemm import OUTPUTS, Gemm, Precision
-from perfmodel.lowering import MemoryOp
+from perfmodel.gemm import LAYOUTS, OUTPUTS, Gemm, Precision
+from perfmodel.lowering import PASSES, MemoryOp
 
 LARGEST_SIZE = 10**15  # of m, n, k, batch and stored elements
 LARGEST_BYTES = 1e18
-GEMM_KEYS = ("op", "m", "n", "k", "batch", "operand", "accumulator", "output", "a_distinct", "b_distinct", "variant")
-STREAM_KEYS = ("op", "bytes_read", "bytes_written", "variant")
+LARGEST_SHAPE = 20  # numbers of a stream's shape
+GEMM_KEYS = (
+    "op", "m", "n", "k", "batch", "operand", "accumulator", "output", "a_distinct", "b_distinct", "layout", "conv",
+    "variant",
+)  # fmt: skip
+STREAM_KEYS = ("op", "bytes_read", "bytes_written", "kind", "shape", "variant")
+USUAL_LAYOUT, USUAL_STREAM = "tn", "stream"
+VENDOR = "cublas"  # the variant that is the vendor's library: what others are compared with
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """A problem and how it was computed; `variant` is empty where the device was free to choose.
 
-    Timings of one problem compete: the fastest variant is the problem's time.
+    Timings of one problem compete: the fastest variant is the problem's time. The vendor's library (`VENDOR`) does not.
     """
 
     problem: Gemm | MemoryOp
@@ -30,7 +38,8 @@ class Kernel:
         """`gemm`: operands stored as they are read; `implicit`: a convolution in implicit form; `stream`: bytes."""
         if isinstance(self.problem, MemoryOp):
             return "stream"
-        return "gemm" if self.problem.a_distinct is None and self.problem.b_distinct is None else "implicit"
+        stored = (self.problem.a_distinct, self.problem.b_distinct, self.problem.conv)
+        return "gemm" if stored == (None, None, None) else "implicit"
 
     @property
     def flop(self) -> int:
@@ -53,7 +62,8 @@ class Kernel:
         """
         p = self.problem
         if isinstance(p, MemoryOp):
-            name = f"stream {_amount(p.bytes_read)} B in, {_amount(p.bytes_written)} B out"
+            shape = " " + "x".join(map(str, p.shape)) if p.shape else ""
+            name = f"{p.op}{shape} {_amount(p.bytes_read)} B in, {_amount(p.bytes_written)} B out"
         else:
             batch = f"{p.batch}x" if p.batch > 1 else ""
             operand, output = p.precision.operand.name, p.precision.output.name
@@ -61,7 +71,9 @@ class Kernel:
             stored = "".join(
                 f" {x}={size}" for x, size in (("a", p.a_distinct), ("b", p.b_distinct)) if size is not None
             )
-            name = f"{self.view} {batch}{p.m}x{p.n}x{p.k} {p.precision.name}{written}{stored}"
+            layout = f" {p.layout}" if p.layout != USUAL_LAYOUT else ""
+            conv = f" {p.conv.text}" if p.conv else ""
+            name = f"{self.view} {batch}{p.m}x{p.n}x{p.k} {p.precision.name}{written}{stored}{layout}{conv}"
         return f"{name} {self.variant}" if self.variant else name
 
     def to_json(self) -> dict:
@@ -69,6 +81,7 @@ class Kernel:
         p = self.problem
         if isinstance(p, MemoryOp):
             row = {"op": "stream", "bytes_read": p.bytes_read, "bytes_written": p.bytes_written}
+            row |= ({"kind": p.op} if p.op != USUAL_STREAM else {}) | ({"shape": [*p.shape]} if p.shape else {})
         else:
             row = {
                 "op": "gemm", "m": p.m, "n": p.n, "k": p.k, "batch": p.batch,
@@ -76,6 +89,8 @@ class Kernel:
                 "output": p.precision.output.name,
             }  # fmt: skip
             row |= {key: getattr(p, key) for key in ("a_distinct", "b_distinct") if getattr(p, key) is not None}
+            row |= {"layout": p.layout} if p.layout != USUAL_LAYOUT else {}
+            row |= {"conv": {"pass": p.conv.pass_, "sizes": [*p.conv.numbers]}} if p.conv else {}
         return row | ({"variant": self.variant} if self.variant else {})
 
     @classmethod
@@ -108,7 +123,16 @@ def _stream(row: dict, place: str) -> MemoryOp:
     sizes = [row.get(key) for key in ("bytes_read", "bytes_written")]
     if not all(type(size) in (int, float) and 0 <= size <= LARGEST_BYTES for size in sizes) or sum(sizes) <= 0:
         raise _wrong(place, f"bytes_read, bytes_written are {quote(sizes)}, not two amounts.")
-    return MemoryOp(float(sizes[0]), float(sizes[1]))
+    kind, shape = row.get("kind", USUAL_STREAM), row.get("shape", [])
+    if not isinstance(kind, str) or not re.fullmatch(r"[a-z0-9_]{1,40}", kind):
+        raise _wrong(place, f"kind is {quote(kind)}, not the name of a kernel.")
+    if not isinstance(shape, list) or len(shape) > LARGEST_SHAPE or not all(_is_size(size) for size in shape):
+        raise _wrong(place, f"shape is {quote(shape)}, not a list of sizes.")
+    return MemoryOp(float(sizes[0]), float(sizes[1]), kind, tuple(shape))
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_SIZE
 
 
 def _gemm(row: dict, place: str) -> Gemm:
@@ -126,10 +150,25 @@ def _gemm(row: dict, place: str) -> Gemm:
             formats.append(find_format(row[key]))
         except PerfModelError as error:
             raise _wrong(place, f"{key}: {error.problems[0].found}") from None
+    layout = row.get("layout", USUAL_LAYOUT)
+    if layout not in LAYOUTS:
+        raise _wrong(place, f"layout is {quote(layout)}, not one of {', '.join(LAYOUTS)}.")
     return Gemm(
         row["m"], row["n"], row["k"], row.get("batch", 1), Precision(*formats), row.get("a_distinct"),
-        row.get("b_distinct"),
+        row.get("b_distinct"), layout,
+        _conv(row.get("conv"), place),
     )  # fmt: skip
+
+
+def _conv(value: object, place: str) -> Convolution | None:
+    """The convolution of a record; None where it is none."""
+    if value is None:
+        return None
+    if isinstance(value, dict) and sorted(value) == ["pass", "sizes"] and value["pass"] in PASSES:
+        sizes = value["sizes"]
+        if isinstance(sizes, list) and len(sizes) == SIZES and all(map(_is_size, sizes)) and min(sizes[:9]) >= 1:
+            return Convolution.of_numbers(value["pass"], tuple(sizes))
+    raise _wrong(place, f"conv is {quote(value)}, not the sizes of a convolution.")
 
 
 def _wrong(place: str, found: str) -> InputError:

@@ -16,7 +16,7 @@ from perfmodel.lowering import MemoryOp
 from perfmodel.profiles.cutlass_csv import read_cutlass_csv
 from perfmodel.profiles.environment import environment_key
 from perfmodel.profiles.journal import read_journal
-from perfmodel.profiles.kernel import Kernel
+from perfmodel.profiles.kernel import VENDOR, Kernel
 from perfmodel.profiles.records import read_sessions
 from perfmodel.profiles.session import Session
 from perfmodel.profiles.timing import Seen, Timing, timing
@@ -122,12 +122,17 @@ class Profile:
         return {kernel: self._refusal(kernel) for kernel in self.seen if kernel not in self.timings}
 
     def fastest(self, problem: Gemm | MemoryOp) -> Timing | None:
-        """The least time among the variants of a problem; None where none has a time."""
+        """The least time among the variants of a problem, the vendor's library aside; None where none has a time."""
         return self._fastest.get(problem)
+
+    def vendor(self, problem: Gemm | MemoryOp) -> Timing | None:
+        """The time of the vendor's library on a problem; None where it was not timed."""
+        return self.timings.get(Kernel(problem, VENDOR))
 
     @cached_property
     def _fastest(self) -> dict[Gemm | MemoryOp, Timing]:
-        slowest_first = sorted(self.timings.values(), key=lambda one: (one.seconds, one.kernel.variant), reverse=True)
+        competing = (one for one in self.timings.values() if one.kernel.variant != VENDOR)
+        slowest_first = sorted(competing, key=lambda one: (one.seconds, one.kernel.variant), reverse=True)
         return {one.kernel.problem: one for one in slowest_first}
 
     def frame(self):

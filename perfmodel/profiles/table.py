@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 WHOLE = ("m", "n", "k", "batch", "a_distinct", "b_distinct", "visits", "sessions")
 TIMED = (
     "seconds", "low", "high", "interval", "visits", "sessions", "half_width", "raw_seconds", "reference_hz",
-    "elasticity", "spread", "bound_s", "share_of_bound", "weight", "flags",
+    "elasticity", "spread", "bound_s", "share_of_bound", "of_vendor", "weight", "flags",
 )  # fmt: skip
+DERIVED = ("share_of_bound", "of_vendor")  # the speed as a share of the roofline's, and of the vendor's library
 COLUMNS = (
-    "op", "view", "m", "n", "k", "batch", "operand", "accumulator", "output", "a_distinct", "b_distinct",
-    "bytes_read", "bytes_written", "variant", *TIMED, "status", "reason", "basis",
+    "op", "view", "m", "n", "k", "batch", "operand", "accumulator", "output", "a_distinct", "b_distinct", "layout",
+    "kind", "shape", "bytes_read", "bytes_written", "variant", *TIMED, "status", "reason", "basis",
 )  # fmt: skip
 
 
@@ -35,10 +36,12 @@ def _what(kernel: Kernel) -> dict:
     p = kernel.problem
     row = {"view": kernel.view, "variant": kernel.variant}
     if isinstance(p, MemoryOp):
-        return row | {"op": "stream", "bytes_read": p.bytes_read, "bytes_written": p.bytes_written}
+        shape = "x".join(map(str, p.shape))
+        sizes = {"bytes_read": p.bytes_read, "bytes_written": p.bytes_written}
+        return row | {"op": "stream", "kind": p.op, "shape": shape} | sizes
     formats = {name: getattr(p.precision, name).name for name in ("operand", "accumulator", "output")}
     sizes = {name: getattr(p, name) for name in ("m", "n", "k", "batch", "a_distinct", "b_distinct")}
-    return row | {"op": "gemm"} | sizes | formats
+    return row | {"op": "gemm", "layout": p.layout} | sizes | formats
 
 
 def _result(profile: Profile, kernel: Kernel) -> dict:
@@ -47,5 +50,13 @@ def _result(profile: Profile, kernel: Kernel) -> dict:
         status, reason = profile.refused[kernel]
         return {"status": status, "reason": reason, "interval": "none", "visits": 0, "sessions": 0, "flags": ""}
     share = timing.bound_s / timing.seconds if timing.bound_s > 0 else math.nan
-    row = {name: getattr(timing, name) for name in TIMED if name not in ("share_of_bound", "flags")}
-    return row | {"share_of_bound": share, "flags": " ".join(timing.flags), "status": "ready", "reason": ""}
+    row = {name: getattr(timing, name) for name in TIMED if name not in (*DERIVED, "flags")}
+    vendor = profile.vendor(kernel.problem)
+    of_vendor = vendor.seconds / timing.seconds if vendor else math.nan
+    return row | {
+        "share_of_bound": share,
+        "of_vendor": of_vendor,
+        "flags": " ".join(timing.flags),
+        "status": "ready",
+        "reason": "",
+    }

@@ -138,7 +138,7 @@ def schemes_tables() -> list[Table]:
         for s in SCHEMES.values()
     ]
     levels = [
-        {"level": name, "kernels": level.kernels, "bytes_per_element": level.bytes_per_element, "meaning": level.title}
+        {"level": name, "kernels": level.launches, "bytes_per_element": level.bytes_per_element, "meaning": level.title}
         for name, level in LEVELS.items()
     ]
     levels.append(

@@ -42,6 +42,8 @@ class Mixed:
         """Cast of the weights, unscaling and check of the gradients, the update (seldom skipped)."""
         for layer in network.layers:
             if count := layer.parameters:
-                yield Work(layer.name, "fprop", "cast", MemoryOp(count * CAST_READ_BYTES, count * CAST_WRITE_BYTES))
-                yield Work(layer.name, "update", "cast", MemoryOp(count * CHECK_READ_BYTES, count * CHECK_WRITE_BYTES))
+                cast = MemoryOp(count * CAST_READ_BYTES, count * CAST_WRITE_BYTES, "cast", (count,))
+                check = MemoryOp(count * CHECK_READ_BYTES, count * CHECK_WRITE_BYTES, "check", (count,))
+                yield Work(layer.name, "fprop", "cast", cast)
+                yield Work(layer.name, "update", "cast", check)
         yield from update(network)

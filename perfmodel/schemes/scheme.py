@@ -52,27 +52,30 @@ class Scheme(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Kernels that quantise a tensor, and bytes that all of them together read and write for each element."""
+    """Kernels that quantise a tensor: op, how many alike, and bytes that these together read and write an element."""
 
-    kernels: int
-    read_bytes: float
-    written_bytes: float
+    kernels: tuple[tuple[str, int, float, float], ...]
     title: str
 
     @property
+    def launches(self) -> int:
+        """How many kernels quantise one tensor."""
+        return sum(count for _, count, _, _ in self.kernels)
+
+    @property
     def bytes_per_element(self) -> float:
-        """Bytes read and written."""
-        return self.read_bytes + self.written_bytes
+        """Bytes read and written by all of them."""
+        return sum(read + written for _, _, read, written in self.kernels)
 
 
 # An FP32 element in, one byte out (12 to 16 bits would write two: the levels are those of 8 bits for all); `current`
 # reads once more for the maximum; `unfused` is the chain of about 14 PyTorch kernels and 18 accesses of 4 B that the
 # reference runs on each tensor (ICIdsl/muppet @ a5cbb13, quantize.py:18-73; its call for each image is not counted).
 LEVELS = {
-    "ideal": Level(0, 0.0, 0.0, "no overhead: the paper's theoretical limit"),
-    "delayed": Level(1, 4.0, 1.0, "one pass with the scale of an earlier step, 5 B/element"),
-    "current": Level(2, 8.0, 1.0, "maximum first, then quantise, 9 B/element"),
-    "unfused": Level(14, 36.0, 36.0, "the reference's chain of PyTorch kernels, 72 B/element"),
+    "ideal": Level((), "no overhead: the paper's theoretical limit"),
+    "delayed": Level((("quantise_delayed", 1, 4.0, 1.0),), "one pass with the scale of an earlier step, 5 B/element"),
+    "current": Level((("absmax", 1, 4.0, 0.0), ("quantise", 1, 4.0, 1.0)), "maximum first, then quantise, 9 B/element"),
+    "unfused": Level((("stream", 14, 36.0, 36.0),), "the reference's chain of PyTorch kernels, 72 B/element"),
 }
 
 
@@ -93,12 +96,17 @@ class Overhead:
 
     def quantise(self, layer: str, pass_: str, elements: int) -> Iterator[Work]:
         """The kernels that quantise one tensor; none when the overhead is a given time for the whole iteration."""
-        if self.seconds is not None or not LEVELS[self.level].kernels:
+        if self.seconds is not None:
             return
-        level = LEVELS[self.level]
-        each = elements / level.kernels
-        operation = MemoryOp(level.read_bytes * each, level.written_bytes * each)
-        yield Work(layer, pass_, "quantise", operation, level.kernels)
+        for op, count, read, written in LEVELS[self.level].kernels:
+            each = elements / count
+            shape = () if op == "stream" else (elements,)
+            yield Work(layer, pass_, "quantise", MemoryOp(read * each, written * each, op, shape), count)
+
+    @property
+    def transposes(self) -> bool:
+        """Whether the copies count that turn operands round: not without overhead, nor where a given time has all."""
+        return self.seconds is None and bool(LEVELS[self.level].kernels)
 
     def whole_step(self) -> Iterator[Work]:
         """The given time of one iteration, where there is one."""
@@ -134,4 +142,5 @@ def update(network: Network) -> Iterator[Work]:
     """SGD with momentum on FP32 master weights, one kernel for each layer that has any."""
     for layer in network.layers:
         if count := layer.parameters:
-            yield Work(layer.name, "update", "update", MemoryOp(count * SGD_READ_BYTES, count * SGD_WRITE_BYTES))
+            operation = MemoryOp(count * SGD_READ_BYTES, count * SGD_WRITE_BYTES, "update", (count,))
+            yield Work(layer.name, "update", "update", operation)

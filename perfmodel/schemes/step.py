@@ -33,7 +33,7 @@ def _step(network, batch, scheme, formats, mapping, overhead) -> Iterator[Work]:
         if not isinstance(layer, MemoryBound):
             for pass_ in PASSES if trains else ("fprop", "wgrad"):
                 choice = scheme.gemm(formats.find(layer.name, pass_), pass_)
-                for work in lower_gemms(layer, batch, mapping, choice.precision, (pass_,)):
+                for work in lower_gemms(layer, batch, mapping, choice.precision, (pass_,), overhead.transposes):
                     yield replace(work, proxy=choice.proxy) if choice.proxy else work
         width = scheme.activation_bytes(formats.find(layer.name, "fprop"))
         yield from lower_memory(layer, batch, width, trains)

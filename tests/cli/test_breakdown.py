@@ -8,18 +8,19 @@ import pytest
 
 SLOW = ("--device", "slow.toml", "--model", "roofline", "--batch", "2")
 
-# Seconds are bytes / 1000; the steps are those of test_speedup.py: 0.32 s, 0.456 s and 0.692 s, in kinds:
-# GEMMs 0.16, 0.184, 0.208; update 0.16; casts 0.112; quantised 36 elements of 9 B, 0.324.
+# Seconds are bytes / 1000; the steps are those of test_speedup.py: 0.32 s, 0.656 s and 0.764 s, in kinds: GEMMs 0.16,
+# 0.384, 0.256; update 0.16; casts 0.112; quantised 36 elements of 9 B, 0.324; transposed 12 of 2 B, 0.024.
 BY_KIND = """\
 One training step of one, batch 2: slow.toml, implicit GEMM, model roofline
 
-kind      fp32 ms    share  fp16 ms    share  int8 ms    share
---------  -------  -------  -------  -------  -------  -------
-gemm          160   50.0 %      184   40.4 %      208   30.1 %
-update        160   50.0 %      160   35.1 %      160   23.1 %
-cast            –        –      112   24.6 %        –        –
-quantise        –        –        –        –      324   46.8 %
-total         320  100.0 %      456  100.0 %      692  100.0 %
+kind       fp32 ms    share  fp16 ms    share  int8 ms    share
+---------  -------  -------  -------  -------  -------  -------
+gemm           160   50.0 %      384   58.5 %      256   33.5 %
+update         160   50.0 %      160   24.4 %      160   20.9 %
+cast             –        –      112   17.1 %        –        –
+quantise         –        –        –        –      324   42.4 %
+transpose        –        –        –        –       24    3.1 %
+total          320  100.0 %      656  100.0 %      764  100.0 %
 
 fp32: a step of FP32, 4 B between layers; fp16: a step of mixed precision, 2 B between layers; int8: a step of MuPPET in
 dfx8, 4 B between layers.
@@ -28,15 +29,16 @@ on tensor cores.
 Quantising: current, maximum first, then quantise, 9 B/element.
 Basis: roofline.
 """
-# fprop: GEMM 80, 72 and 80 B; casts 48; quantised images and outputs, 8 and 4 elements. update: 160; unscaling 64;
-# the gradients again and the updated weights, 16 elements.
+# fprop: GEMM 80, 192 and 128 B; casts 48; quantised images and outputs, 8 and 4 elements, 108. wgrad: GEMM 80, 192 and
+# 128 B; 8 quantised weights' gradients, 72; transposes 24. update: 160; unscaling 64; the gradients again and the
+# updated weights, 16 elements, 144.
 BY_PASS = """\
 pass    fp32 ms    share  fp16 ms    share  int8 ms    share
 ------  -------  -------  -------  -------  -------  -------
-fprop        80   25.0 %      120   26.3 %      188   27.2 %
-wgrad        80   25.0 %      112   24.6 %      200   28.9 %
-update      160   50.0 %      224   49.1 %      304   43.9 %
-total       320  100.0 %      456  100.0 %      692  100.0 %
+fprop        80   25.0 %      240   36.6 %      236   30.9 %
+wgrad        80   25.0 %      192   29.3 %      224   29.3 %
+update      160   50.0 %      224   34.1 %      304   39.8 %
+total       320  100.0 %      656  100.0 %      764  100.0 %
 """
 
 
@@ -54,9 +56,9 @@ def test_by_layer_is_the_default(cli):
     assert found.out.splitlines()[2:7] == [
         "layer  fp32 ms    share  dfx12 ms    share",
         "-----  -------  -------  --------  -------",
-        "input        –        –        72   10.4 %",  # 8 elements of 9 B, converted before all layers
-        "fc         320  100.0 %       620   89.6 %",  # GEMMs of 80 and 128 B: FP16 in, FP32 out
-        "total      320  100.0 %       692  100.0 %",
+        "input        –        –        72    7.7 %",  # 8 elements of 9 B, converted before all layers
+        "fc         320  100.0 %       860   92.3 %",  # GEMMs of 128 and 320 B: FP16 in, FP32 out
+        "total      320  100.0 %       932  100.0 %",
     ]
     assert found.out.splitlines()[8:] == [
         "fp32: a step of FP32, 4 B between layers; dfx12: a step of MuPPET, 4 B between layers.",
@@ -71,8 +73,8 @@ def test_a_layer_called_total(cli, here):
     (here / "total.toml").write_text((here / "one.toml").read_text().replace('"fc"', '"total"'))
     lines = cli("breakdown", "total.toml", *SLOW, "--precision", "fp32,int8").out.splitlines()[4:7]
     assert [line.split()[:2] for line in lines] == [["input", "–"], ["total", "320"], ["total", "320"]]
-    assert " 620 " in lines[1]  # 692 less the images' 72
-    assert " 692 " in lines[2]
+    assert " 692 " in lines[1]  # 764 less the images' 72
+    assert " 764 " in lines[2]
 
 
 @pytest.mark.parametrize("by", ["layer", "pass", "kind"])
@@ -89,12 +91,12 @@ def test_precisions_stand_in_the_order_asked_for(cli, here, by, precisions):
 def test_the_basis_of_all_steps(cli):
     found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp32,int8", "--overhead", "10", "--by", "kind")
     assert found.out.endswith("Quantising: 10 ms for each quantised iteration (given).\nBasis: roofline+given.\n")
-    assert found.out.splitlines()[6].split() == ["quantise", "–", "–", "10", "2.6", "%"]  # of 378 ms
+    assert found.out.splitlines()[6].split() == ["quantise", "–", "–", "10", "2.3", "%"]  # of 256 + 160 + 10 ms
 
 
 def test_one_precision_without_conversions(cli):
     found = cli("breakdown", "one.toml", *SLOW, "--precision", "fp16+fp32", "--by", "kind")
-    assert found.out.splitlines()[4].split() == ["gemm", "184", "53.5", "%"]
+    assert found.out.splitlines()[4].split() == ["gemm", "384", "70.6", "%"]  # and the update, 160
     assert "cast" not in found.out
     assert "\nfp16+fp32: GEMMs in fp16+fp32, nothing converted, 2 B between layers.\n" in found.out
 
@@ -104,14 +106,15 @@ def test_raw_values(cli, here, suffix):
     assert cli("breakdown", "one.toml", *SLOW, "--precision", "int8", "-o", f"a.{suffix}").code == 0
     text = (here / f"a.{suffix}").read_text()
     rows = json.loads(text)["rows"] if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
-    assert sum(float(row["time_s"]) for row in rows) == pytest.approx(0.692)
+    assert sum(float(row["time_s"]) for row in rows) == pytest.approx(0.764)
     assert {(row["layer"], row["pass"], row["kind"], int(row["launches"])) for row in rows} == {
         ("fc", "fprop", "gemm", 1), ("fc", "wgrad", "gemm", 1), ("input", "fprop", "quantise", 2),
         ("fc", "fprop", "quantise", 2), ("fc", "wgrad", "quantise", 2), ("fc", "update", "quantise", 4),
-        ("fc", "update", "update", 1),
+        ("fc", "update", "update", 1), ("fc", "wgrad", "transpose", 2),
     }  # fmt: skip
     gemm = next(row for row in rows if (row["pass"], row["kind"]) == ("fprop", "gemm"))
-    assert (float(gemm["bytes"]), float(gemm["flop"])) == (80, 128)  # 2·2·2·16, k padded
+    # 2x4x16: 32 and 64 elements in, 8 of 4 B out
+    assert (float(gemm["bytes"]), float(gemm["flop"])) == (128, 256)
 
 
 @pytest.mark.parametrize(

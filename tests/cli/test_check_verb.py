@@ -118,9 +118,10 @@ def test_kernels_that_a_network_needs(cli, files):
     assert cli("check", "a.jsonl", *NEEDED, "fp32").code == 0
     found = cli("check", "a.jsonl", *NEEDED, "fp32,fp16")
     assert found.code == 3
-    assert "1 bad no time of 8 kernels that are needed" in lines(found)
+    assert "1 bad no time of 10 kernels that are needed" in lines(found)
     (advice,) = [line for line in lines(found) if line.startswith("1: ")]
-    assert advice.startswith("1: gemm 2x2x8 fp16 and 7 more. Measure them with")
+    # Mixed precision: two GEMMs, cast, check; MuPPET: two GEMMs, maximum and quantising of 8 and of 4 elements.
+    assert advice.startswith("1: gemm 2x8x8 fp16 and 9 more. Measure them with")
     assert "Needed: the kernels of one.toml, batch 2, fp32,fp16, implicit, conversions current." in lines(found)
 
 
@@ -130,7 +131,7 @@ def test_timings(cli, files):
     title, header, _, *rows = lines(found)[:6]
     assert title == "Timings of a.jsonl: NVIDIA GeForce RTX 2080 Ti (simulated)"
     assert header == "kernel µs ± interval visits of roofline elasticity flags status"
-    assert [row.split()[0] for row in rows] == ["gemm", "gemm", "stream"]
+    assert [row.split()[0] for row in rows] == ["gemm", "gemm", "update"]
     assert cli("check", "a.jsonl", "--timings", "-o", "a.csv").out == ""
     table = list(csv.DictReader(io.StringIO((files / "a.csv").read_text())))
     assert [(row["visits"], row["basis"], row["status"]) for row in table] == [("6", "simulated", "ready")] * 3

@@ -9,25 +9,27 @@ import pytest
 
 SLOW = ("--device", "slow.toml", "--model", "roofline")
 
-# Seconds of a step, bytes / 1000. FP32: GEMMs of 80 and 80 B, update 160. Mixed precision: GEMMs of 72 and 112 B (k
-# padded to 8), casts of 48 and 64, update 160. 8 bit: GEMMs of 80 and 128 B (k padded to 16), 36 quantised elements
-# of 9 B, update 160; 16 bit: GEMMs of 80 and 128 B (as mixed precision, but FP32 out), the rest as 8 bit.
-#   FP32 0.32, mixed 0.456, 8 and 16 bit 0.692 (limit 0.368)
-# Runs of 4 iterations an epoch: FP32 6·4·0.32 = 7.68 s, mixed 10.944 s, MuPPET 4·(2·0.692 + 0.32) = 6.816 s, of which
-# 8·0.324 = 2.592 s convert; its limit 4.224 s.
+# Seconds of a step, bytes / 1000; 2 images, 4 in, 2 out. FP32: GEMMs of 80 and 80 B, update 160. Mixed precision:
+# 2x8x8 (n, k padded to 8) and 8x8x2 (m, n), 96 elements of 2 B each, 192 and 192; casts of 48 and 64, update 160.
+# 8 bit: 2x4x16 and 2x4x16 (n to 4, k to 16), 96 elements of 1 B and 8 of 4 B each, 128 and 128; 36 quantised elements
+# of 9 B, 4 + 8 transposed of 2 B, update 160. 16 bit: 2x4x8 and 8x8x2 as mixed precision, but FP32 out, 48·2 + 8·4 and
+# 32·2 + 64·4, 128 and 320; the rest as 8 bit without transposes.
+#   FP32 0.32, mixed 0.656, 8 bit 0.764 (limit 0.416), 16 bit 0.932 (limit 0.608)
+# Runs of 4 iterations an epoch: FP32 6·4·0.32 = 7.68 s, mixed 15.744 s, MuPPET 4·(0.764 + 0.932 + 0.32) = 8.064 s, of
+# which 8·0.324 + 4·0.024 = 2.688 s convert; its limit 4·(0.416 + 0.608 + 0.32) = 5.376 s.
 GOLDEN = """\
 Training time and speedup: slow.toml, implicit GEMM, model roofline, conversions current
 
 trace  training                   epochs  time    speedup  at equal epochs  by fewer epochs  conversions  basis
 -----  -------------------------  ------  ------  -------  ---------------  ---------------  -----------  --------
 run    FP32                            6  7.68 s  1.00x    1.00x                      1.00x  0.0 %        roofline
-run    mixed precision                 6  10.9 s  0.70x    0.70x                      1.00x  24.6 %       roofline
-run    MuPPET                          3  6.82 s  1.13x    0.56x                      2.00x  38.0 %       roofline
-run    MuPPET, theoretical limit       3  4.22 s  1.82x    0.91x                      2.00x  0.0 %        roofline
+run    mixed precision                 6  15.7 s  0.49x    0.49x                      1.00x  17.1 %       roofline
+run    MuPPET                          3  8.06 s  0.95x    0.48x                      2.00x  33.3 %       roofline
+run    MuPPET, theoretical limit       3  5.38 s  1.43x    0.71x                      2.00x  0.0 %        roofline
 
 speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule give, and what
 training fewer epochs than the FP32 baseline gives. A range spans what the trace leaves open.
-conversions: share of the time that quantise and cast kernels take; the theoretical limit has none.
+conversions: share of the time that quantise, cast and transpose kernels take; the theoretical limit has none.
 GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32) on tensor cores, int8 (sums in int32)
 on tensor cores.
 Proxies: dfx16 timed as fp16.
@@ -47,8 +49,8 @@ def test_raw_values(cli, here):
     assert cli("speedup", "run.jsonl", *SLOW, "-o", "a.csv").out == ""
     rows = rows_of((here / "a.csv").read_text())
     assert [row["training"] for row in rows] == ["FP32", "mixed precision", "MuPPET", "MuPPET, theoretical limit"]
-    assert [float(row["time_low_s"]) for row in rows] == pytest.approx([7.68, 10.944, 6.816, 4.224])
-    assert [float(row["overhead_share_low"]) for row in rows] == pytest.approx([0, 0.112 / 0.456, 2.592 / 6.816, 0])
+    assert [float(row["time_low_s"]) for row in rows] == pytest.approx([7.68, 15.744, 8.064, 5.376])
+    assert [float(row["overhead_share_low"]) for row in rows] == pytest.approx([0, 0.112 / 0.656, 2.688 / 8.064, 0])
     assert [row["proxies"] for row in rows] == ["", "", "dfx16 timed as fp16", "dfx16 timed as fp16"]
     assert list(rows[0]) == [
         "trace", "network", "training", "epochs", "time_low_s", "time_high_s", "speedup_low", "speedup_high",
@@ -68,13 +70,13 @@ def test_ranges_run_in_the_order_of_their_times(cli, here):
     (here / "run.jsonl").write_text("\n".join(lines) + "\n")
     found = cli("speedup", "run.jsonl", *SLOW, "--overhead", "ideal")
     assert (found.code, found.err) == (0, "")
-    # One or two epochs of 4·0.368 s, the others of 4·0.32 s: 4.032 and 4.224 s, of 7.68 s.
+    # One or two epochs of 4·0.416 s, the others of 4·0.32 s: 4.224 and 4.608 s, of 7.68 s.
     row = found.out.splitlines()[6]
-    assert "  4.03 s … 4.22 s  1.90x … 1.82x  0.95x … 0.91x " in row
+    assert "  4.22 s … 4.61 s  1.82x … 1.67x  0.91x … 0.83x " in row
     cli("speedup", "run.jsonl", *SLOW, "--overhead", "ideal", "-o", "a.csv")
     raw = rows_of((here / "a.csv").read_text())[2]
-    assert (float(raw["time_low_s"]), float(raw["time_high_s"])) == pytest.approx((4.032, 4.224))
-    assert (float(raw["speedup_low"]), float(raw["speedup_high"])) == pytest.approx((7.68 / 4.224, 7.68 / 4.032))
+    assert (float(raw["time_low_s"]), float(raw["time_high_s"])) == pytest.approx((4.224, 4.608))
+    assert (float(raw["speedup_low"]), float(raw["speedup_high"])) == pytest.approx((7.68 / 4.608, 7.68 / 4.224))
 
 
 def test_long_times_carry_their_unit(cli):
@@ -86,14 +88,15 @@ def test_long_times_carry_their_unit(cli):
 
 @pytest.mark.parametrize(
     ("overhead", "seconds"),
-    # Of 36 elements at 5, 9 and 72 B in 8 of 12 iterations; 100 ms in 8 iterations.
-    [("ideal", 4.224), ("delayed", 5.664), ("current", 6.816), ("unfused", 24.96), ("100", 5.024), ("0", 4.224)],
+    # Of 36 elements at 5, 9 and 72 B in 8 of 12 iterations (1.44, 2.592, 20.736 s), with transposes in 4 of them (0.096
+    # s); 100 ms in 8 iterations.
+    [("ideal", 5.376), ("delayed", 6.912), ("current", 8.064), ("unfused", 26.208), ("100", 6.176), ("0", 5.376)],
 )
 def test_overheads(cli, here, overhead, seconds):
     assert cli("speedup", "run.jsonl", *SLOW, "--overhead", overhead, "-o", "a.json").code == 0
     found = json.loads((here / "a.json").read_text())
     assert found["rows"][2]["time_low_s"] == pytest.approx(seconds)
-    assert found["rows"][3]["time_low_s"] == pytest.approx(4.224)
+    assert found["rows"][3]["time_low_s"] == pytest.approx(5.376)
 
 
 def test_table3s_overhead_of_a_bundled_trace(cli):

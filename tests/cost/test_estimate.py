@@ -30,9 +30,9 @@ class Recorder:
         names = np.array([f"m {m:.0f}" for m in gemms.m])
         return Estimates(gemms.batch * gemms.m * gemms.n * gemms.k, "measured", names)
 
-    def memory(self, bytes_read, bytes_written):
-        self.asked.append(("memory", [*zip(bytes_read.tolist(), bytes_written.tolist(), strict=True)]))
-        return Estimates(bytes_read + bytes_written, "roofline")
+    def memory(self, streams):
+        self.asked.append(("memory", [*zip(streams.bytes_read.tolist(), streams.bytes_written.tolist(), strict=True)]))
+        return Estimates(streams.bytes, "roofline")
 
 
 def test_price_keeps_order_and_asks_once_for_equal_kernels():

@@ -1,6 +1,7 @@
 """cutlass_profiler's tables: rows of several versions, typed by hand, and what is refused and where."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,13 +26,14 @@ NEW = (  # 4.x
     "min_cc,max_cc,Bytes,Flops,Flops/Byte,Runtime,GB/s,GFLOPs"
 )
 SIMT, TURING = "cutlass_simt_sgemm_128x128_8x2_nn_align1", "cutlass_tensorop_f16_s1688gemm_f16_256x128_32x2_tn_align8"
+PLAIN = Gemm(96, 80, 48, layout="nn")  # of the row below: both operands column-major
 
 
 def row(header=OLD, **cells):
     """A row of the table: a passing FP32 GEMM of 96 x 80 x 48 in 7 µs, but for the cells named."""
     plain = {
         "Problem": 1, "Provider": "CUTLASS", "OperationKind": "gemm", "Operation": SIMT, "Disposition": "passed",
-        "Status": "success", "gemm_kind": "universal", "m": 96, "n": 80, "k": 48, "A": "f32:column", "B": "f32:row",
+        "Status": "success", "gemm_kind": "universal", "m": 96, "n": 80, "k": 48, "A": "f32:column", "B": "f32:column",
         "C": "f32:column", "D": "f32:column", "alpha": 1, "beta": 0, "split_k_mode": "serial", "split_k_slices": 1,
         "batch_count": 1, "raster_order": "heuristic", "op_class": "simt", "accum": "f32", "Runtime": "0.007",
     }  # fmt: skip
@@ -58,7 +60,7 @@ def only(profile):
 def test_a_row_of_each_version(tmp_path, header):
     profile = read(tmp_path, row(header), header=header)
     found = only(profile)
-    assert found.kernel == Kernel(Gemm(96, 80, 48), SIMT)
+    assert found.kernel == Kernel(PLAIN, SIMT)
     assert found.seconds == found.raw_seconds == pytest.approx(7e-6)
     assert (found.interval, found.visits, found.sessions) == ("none", 1, 1)
     assert math.isnan(found.low)
@@ -68,7 +70,7 @@ def test_a_row_of_each_version(tmp_path, header):
     assert profile.basis == "measured"
     assert profile.environment["device"] == {"kind": "cutlass_profiler", "name": ""}
     assert profile.damage == ()
-    assert profile.fastest(Gemm(96, 80, 48)) is found
+    assert profile.fastest(PLAIN) is found
 
 
 def test_a_row_as_a_profiler_of_version_4_wrote_it(tmp_path):
@@ -79,7 +81,7 @@ def test_a_row_as_a_profiler_of_version_4_wrote_it(tmp_path):
     )
     found = only(read(tmp_path, text, header=NEW))
     assert found.seconds == pytest.approx(1.63447e-3)
-    assert found.kernel.problem == Gemm(4096, 4096, 8192, 1, find_precision("fp16"))
+    assert found.kernel.problem == Gemm(4096, 4096, 8192, 1, find_precision("fp16"), layout="nt")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,27 @@ def test_formats(tmp_path, cells, precision):
     assert (found.operand.name, found.accumulator.name, found.output.name) == precision
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "layout"),
+    [  # A [m, k] is contiguous in k where it is row-major, B [k, n] where it is column-major
+        ("f16:row", "f16:column", "tn"), ("f16:row", "f16:row", "tt"), ("f16:column", "f16:row", "nt"),
+        ("f16:column", "f16:column", "nn"), ("F16:Column", "f16:ROW", "nt"),
+        ("f16", "f16", "tn"),  # not said
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("c", ["f16:row", "f16:column"])
+def test_layouts(tmp_path, a, b, c, layout):
+    found = only(read(tmp_path, row(A=a, B=b, C=c)))
+    assert found.kernel.problem == Gemm(96, 80, 48, 1, find_precision("fp16"), layout=layout)
+
+
+def test_layouts_are_kernels_of_their_own(tmp_path):
+    profile = read(tmp_path, row(), row(B="f32:row", Runtime="0.003"))
+    assert profile.fastest(PLAIN).seconds == pytest.approx(7e-6)
+    assert profile.fastest(replace(PLAIN, layout="nt")).seconds == pytest.approx(3e-6)
+    assert profile.fastest(replace(PLAIN, layout="tn")) is None
+
+
 def test_what_is_written_is_d_where_there_is_one(tmp_path):
     found = only(read(tmp_path, row(NEW, C="void:row", D="f64:row"), header=NEW))
     assert found.kernel.problem.precision.output.name == "fp64"
@@ -118,7 +141,7 @@ def test_what_is_written_is_d_where_there_is_one(tmp_path):
 )
 def test_variants(tmp_path, cells, variant):
     found = only(read(tmp_path, row(NEW, **cells), header=NEW))
-    assert found.kernel == Kernel(Gemm(96, 80, 48, cells.get("batch_count", 1)), variant)
+    assert found.kernel == Kernel(replace(PLAIN, batch=cells.get("batch_count", 1)), variant)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +158,7 @@ def test_variants(tmp_path, cells, variant):
 def test_rows_without_a_time(tmp_path, cells, refusal):
     profile = read(tmp_path, row(**cells))
     assert profile.timings == {}
-    assert profile.refused == {Kernel(Gemm(96, 80, 48), SIMT): refusal}
+    assert profile.refused == {Kernel(PLAIN, SIMT): refusal}
 
 
 def test_unverified_rows_have_a_time_and_say_so(tmp_path):
@@ -155,7 +178,7 @@ def test_repeated_rows_are_samples_of_one_visit(tmp_path):
 
 def test_variants_compete(tmp_path):
     profile = read(tmp_path, row(), row(Operation="faster", Runtime="0.003"), row(k=64))
-    assert profile.fastest(Gemm(96, 80, 48)).kernel.variant == "faster"
+    assert profile.fastest(PLAIN).kernel.variant == "faster"
     assert len(profile.timings) == 3
 
 

@@ -546,9 +546,9 @@ def test_the_table():
     assert (failed.status, failed.reason, failed.visits) == ("failed", "registers", 0)
     assert math.isnan(failed.seconds)
     header = (
-        "op,view,m,n,k,batch,operand,accumulator,output,a_distinct,b_distinct,bytes_read,bytes_written,variant,seconds,"
-        "low,high,interval,visits,sessions,half_width,raw_seconds,reference_hz,elasticity,spread,bound_s,share_of_bound,"
-        "weight,flags,status,reason,basis"
+        "op,view,m,n,k,batch,operand,accumulator,output,a_distinct,b_distinct,layout,kind,shape,bytes_read,"
+        "bytes_written,variant,seconds,low,high,interval,visits,sessions,half_width,raw_seconds,reference_hz,elasticity,"
+        "spread,bound_s,share_of_bound,of_vendor,weight,flags,status,reason,basis"
     )
     assert table.to_csv(index=False).splitlines()[0] == header
     assert list(profile([]).frame().columns) == header.split(",")

@@ -30,15 +30,18 @@ def tiny_step(tmp_path, scheme=None, level="current"):
     return training_step(read_network(path), 2, scheme or Mixed(), formats, "implicit", Overhead(level))
 
 
-def test_gemms_are_fp16_with_k_padded_to_eight(tmp_path):
+def test_gemms_are_fp16_with_lines_padded_to_eight(tmp_path):
     gemms = [work for work in tiny_step(tmp_path) if isinstance(work.kernel, Gemm)]
     assert {work.kernel.precision.name for work in gemms} == {"fp16"}
     assert {work.kernel.precision.accumulator.name for work in gemms} == {"fp32"}
-    assert [(work.layer, work.pass_, work.kernel.k) for work in gemms] == [
-        ("conv", "fprop", 24), ("conv", "wgrad", 32), ("fc", "fprop", 48), ("fc", "dgrad", 8), ("fc", "wgrad", 8),
+    # conv: 32 pixels, 3 filters, a column of 18 (24); wgrad lies along filters and column, its k = 32 is as it is.
+    # fc: 2 images, 48 in, 5 out (8); likewise its wgrad's k = 2.
+    assert [(w.layer, w.pass_, w.kernel.m, w.kernel.n, w.kernel.k, w.kernel.layout) for w in gemms] == [
+        ("conv", "fprop", 32, 8, 24, "tn"), ("conv", "wgrad", 8, 24, 32, "nt"),
+        ("fc", "fprop", 2, 8, 48, "tn"), ("fc", "dgrad", 2, 48, 8, "tt"), ("fc", "wgrad", 8, 48, 2, "nt"),
     ]  # fmt: skip
     assert {work.kernel.precision.output.name for work in gemms} == {"fp16"}
-    assert gemms[2].kernel.bytes == (2 * 48 + 48 * 5 + 2 * 5) * 2  # fc, forward
+    assert gemms[2].kernel.bytes == (2 * 48 + 48 * 8 + 2 * 8) * 2  # fc, forward
     assert not any(work.proxy for work in gemms)
 
 
@@ -81,7 +84,7 @@ def test_variants(tmp_path):
     gemms = [work.kernel for work in works if isinstance(work.kernel, Gemm)]
     assert {gemm.precision.name for gemm in gemms} == {"fp16+fp16"}
     assert {gemm.precision.output.name for gemm in gemms} == {"fp32"}  # as wide as what is stored
-    assert gemms[2].bytes == (2 * 48 + 48 * 5) * 2 + 2 * 5 * 4  # fc, forward
+    assert gemms[2].bytes == (2 * 48 + 48 * 8) * 2 + 2 * 8 * 4  # fc, forward
     (relu,) = [work for work in works if work.kind == "activation" and work.pass_ == "fprop"]
     assert relu.kernel.bytes == 768
 

@@ -5,6 +5,7 @@ import pytest
 from perfmodel.errors import Unsupported
 from perfmodel.formats import find_format
 from perfmodel.gemm import Gemm
+from perfmodel.lowering import MemoryOp
 from perfmodel.networks import find_network, read_network
 from perfmodel.schemes import Overhead, training_step
 from perfmodel.schemes.formats import StepFormats
@@ -132,16 +133,35 @@ def test_a_given_time_stands_for_all_tensors(tmp_path):
 
 def test_a_layer_kept_in_fp32_is_neither_quantised_nor_faster(tmp_path):
     works = tiny_step(tmp_path, everywhere("dfx8", conv="fp32"), Overhead("current"))
-    quantised = [(w.layer, w.pass_, round(w.kernel.bytes * w.count)) for w in works if w.kind == "quantise"]
+    quantised = [(w.layer, w.pass_, w.kernel) for w in works if w.kind == "quantise"]
+    tensors = [("input", "fprop", 64), ("fc", "fprop", 10), ("fc", "dgrad", 96), ("fc", "wgrad", 245)]
     assert quantised == [
-        ("input", "fprop", 576), ("fc", "fprop", 90), ("fc", "dgrad", 864), ("fc", "wgrad", 2205),
-        ("fc", "update", 2205), ("fc", "update", 2205),
-    ]  # fmt: skip
+        (layer, pass_, kernel)
+        for layer, pass_, n in (*tensors, ("fc", "update", 245), ("fc", "update", 245))
+        for kernel in (MemoryOp(4 * n, 0, "absmax", (n,)), MemoryOp(4 * n, n, "quantise", (n,)))
+    ]
     gemms = {(w.layer, w.pass_): (w.kernel.precision.name, w.kernel.k) for w in works if isinstance(w.kernel, Gemm)}
     assert gemms == {
         ("conv", "fprop"): ("fp32", 18), ("conv", "wgrad"): ("fp32", 32),
         ("fc", "fprop"): ("int8", 48), ("fc", "dgrad"): ("int8", 16), ("fc", "wgrad"): ("int8", 16),
     }  # fmt: skip
+    transposes = [(w.layer, w.pass_, w.kernel.shape) for w in works if w.kind == "transpose"]
+    assert transposes == [("fc", "dgrad", (5, 48)), ("fc", "wgrad", (2, 5)), ("fc", "wgrad", (2, 48))]
+
+
+@pytest.mark.parametrize(
+    ("name", "overhead", "expected"),
+    [  # conv has no dgrad; 2 images of 3·4·4 outputs are 32 pixels, its input 32 pixels of 2 channels
+        ("dfx8", Overhead("current"), [("conv", (32, 3)), ("conv", (32, 2)), ("fc", (5, 48)), ("fc", (2, 5)),
+                                       ("fc", (2, 48))]),
+        ("dfx8", Overhead("ideal"), []), ("dfx8", Overhead("given", 0.036), []), ("dfx8", Overhead("given", 0.0), []),
+        ("dfx12", Overhead("current"), []), ("fp32", Overhead("current"), []),
+    ],
+)  # fmt: skip
+def test_operands_of_eight_bits_are_turned_round(tmp_path, name, overhead, expected):
+    works = [w for w in tiny_step(tmp_path, everywhere(name), overhead) if w.kind == "transpose"]
+    assert [(w.layer, w.kernel.shape) for w in works] == expected
+    assert all(w.kernel.bytes_read == w.kernel.bytes_written == w.kernel.shape[0] * w.kernel.shape[1] for w in works)
 
 
 def test_passes_may_differ(tmp_path):
@@ -179,8 +199,9 @@ def test_fp16_accumulation_is_a_choice():
 
 @pytest.mark.parametrize(
     ("name", "output", "bytes_in", "bytes_out"),
-    # fc, forward: 2x48 and 48x5 elements in, 2x5 out. Tensors between layers are FP32, whatever the GEMM multiplies.
-    [("dfx8", "int32", 336, 40), ("dfx12", "fp32", 672, 40), ("dfx16", "fp32", 672, 40), ("fp32", "fp32", 1344, 40)],
+    # fc, forward: 2x48 and 48x5 elements in, 2x5 out; but for FP32, 5 is padded to lines of 4 elements of 4 B: 2x48 and
+    # 48x8 in are 480, 2x8 out 16. Tensors between layers are FP32, whatever the GEMM multiplies.
+    [("dfx8", "int32", 480, 64), ("dfx12", "fp32", 960, 64), ("dfx16", "fp32", 960, 64), ("fp32", "fp32", 1344, 40)],
 )
 @pytest.mark.parametrize("accumulate", ["fp32", "fp16"])
 def test_gemms_write_four_bytes(tmp_path, name, output, bytes_in, bytes_out, accumulate):
