@@ -109,6 +109,16 @@ class Bench:
         except OutOfDeviceMemory as error:
             return {"status": "skipped", "reason": _memory(error)}
 
+    def pilot(self, kernel: Kernel, instrument: Mapping, seed: int) -> dict:
+        """About what one launch takes, unverified, for a choice between variants: `expected_s`, or `reason`."""
+        if failure := self.build(kernel):
+            return {"reason": failure["reason"]}
+        try:
+            found = self._calibrated(kernel, self._function(kernel), instrument, seed)
+        except OutOfDeviceMemory as error:
+            return {"reason": _memory(error)}
+        return {"expected_s": found["expected_s"]}
+
     def _calibrated(self, kernel: Kernel, function, instrument: Mapping, seed: int) -> dict:
         wanted = cold_sets(kernel, self._settings, self._backend.facts().l2_bytes)
         sets, operands = allocate(self._backend, kernel, wanted, self._settings, seed)

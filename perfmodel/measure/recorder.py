@@ -51,8 +51,8 @@ class Recorder:
         """A step that does nothing but be recorded: a decision."""
         known, planned = self.known(**row), self._ready.union(row.get("order", ()))
         if known is not None and planned.issuperset(known.get("order", ())):  # else edited: there are no such kernels
-            return known
-        return self._write({**row, "session": self.number})
+            return self._noticed(known)
+        return self._noticed(self._write({**row, "session": self.number}))
 
     def step(self, act: Callable[[], Mapping], **key) -> dict:
         """The record of a step, carried out if there is none. A device fault is recorded as `fault` of the same key.

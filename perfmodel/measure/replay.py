@@ -60,6 +60,12 @@ class Replay:
         row = self._take(self._kernel(kernel))
         return {name: value for name, value in row.items() if name not in BEFORE_STATUS}
 
+    def pilot(self, kernel: Kernel, instrument: Mapping, seed: int) -> dict:
+        """The recorded time of a kernel; a replay has no other variants."""
+        return (
+            {"expected_s": self._kernel(kernel)["expected_s"]} if kernel in self._kernels else {"reason": "not timed"}
+        )
+
     def settle(self, kernels: Sequence[Kernel], first: int, limit_s: float) -> dict:
         """The whole recorded warming up in one step, at its reference clock."""
         row = self._take(self._one("settle"))

@@ -13,6 +13,7 @@ from math import nan
 
 from perfmodel.measure.backend import DeviceLost
 from perfmodel.measure.bench import Bench
+from perfmodel.measure.choice import choose
 from perfmodel.measure.job import Job, Progress
 from perfmodel.measure.kernels import FAULTS_ALLOWED, Subject, next_round, seed_of
 from perfmodel.measure.recorder import Recorder
@@ -87,14 +88,15 @@ class Session:
 
     def _prepare(self, index: int, job: Job) -> None:
         self.tell(Progress("preparing", index, len(self.jobs)))
-        about = {"what": job.kernel.to_json(), "weight": job.weight, "prior": job.prior}
-        about |= {"bound_s": job.bound_s} if job.bound_s is not None else {}
         seed = seed_of(self.settings.seed, self.number, index)
-        row = self._attempt(
-            lambda: about | self.bench.prepare(job.kernel, self.instrument, seed), type="kernel", kernel=index
-        )
+        if job.variants:
+            job, row = choose(job, index, self.bench, self.instrument, seed, self._attempt, self.recorder)
+        else:
+            row = self._attempt(
+                lambda: job.about() | self.bench.prepare(job.kernel, self.instrument, seed), type="kernel", kernel=index
+            )
         if row is None:  # it brought the device down, twice
-            self.recorder.note(type="kernel", kernel=index, trial=MOST_TRIALS, status="failed", **about)
+            self.recorder.note(type="kernel", kernel=index, trial=MOST_TRIALS, status="failed", **job.about())
         if row is None or row["status"] != "ready":
             self.failed += 1
         else:

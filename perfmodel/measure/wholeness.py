@@ -60,6 +60,11 @@ def _is_kernel(fields: Fields) -> None:
             fields.number(name, 0.0, LARGEST_S)
 
 
+def _is_pilot(fields: Fields) -> None:
+    if "expected_s" in fields.values:
+        fields.number("expected_s", 0.0, LARGEST_S)
+
+
 def _is_settle(fields: Fields) -> None:
     fields.number("reference_clock_hz", LEAST_HZ, LARGEST_HZ)
 
@@ -102,6 +107,7 @@ def _is_number_or_null(fields: Fields, name: str, most: float) -> None:
 
 
 CHECKS = {
-    "instrument": _is_instrument, "kernel": _is_kernel, "settle": _is_settle, "round": _is_round,
+    "instrument": _is_instrument, "pilot": _is_pilot, "candidate": _is_kernel, "kernel": _is_kernel,
+    "settle": _is_settle, "round": _is_round,
     "canary": _is_canary, "visit": _is_visit, "fault": _is_fault,
 }  # fmt: skip

@@ -113,6 +113,11 @@ class WorkerBench:
         """See `Bench.prepare`."""
         return self._build(kernel) or self.call("prepare", kernel, instrument, seed)
 
+    def pilot(self, kernel, instrument, seed):
+        """See `Bench.pilot`."""
+        failure = self._build(kernel)
+        return {"reason": failure["reason"]} if failure else self.call("pilot", kernel, instrument, seed)
+
     def settle(self, kernels, first, limit_s):
         """See `Bench.settle`."""
         self._build(*kernels)

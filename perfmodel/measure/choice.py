@@ -1,0 +1,62 @@
+"""Which implementation of a problem is measured: the fastest of its candidates that computes what it should.
+
+Every candidate is timed for a moment; then, from the fastest on, each is verified, and the first that is right is
+taken. All of it is recorded, the refused ones with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from perfmodel.measure.job import Job
+from perfmodel.measure.recorder import Recorder
+from perfmodel.profiles.kernel import Kernel
+
+Attempt = Callable[..., dict | None]  # a recorded step, tried twice; None where it failed twice
+STEP_KEYS = ("type", "session", "kernel", "position", "trial", "what", "took_s", "state", "crc32")
+DIED = "it brought the device down, twice"
+
+
+def choose(
+    job: Job, index: int, bench, instrument: Mapping, seed: int, attempt: Attempt, recorder: Recorder
+) -> tuple[Job, dict]:  # fmt: skip
+    """The job with the variant that was chosen, and what was found of it: the `kernel` record of `index`.
+
+    A job none of whose variants is right stays as it is, and its record says why the fastest was refused.
+    """
+    reasons = []
+    for position in _fastest_first(job, index, bench, instrument, seed, attempt):
+        kernel = _kernel(job, position)
+        row = attempt(
+            lambda kernel=kernel: {"what": kernel.to_json(), **bench.prepare(kernel, instrument, seed)},
+            type="candidate", kernel=index, position=position,
+        )  # fmt: skip
+        if row is not None and row["status"] == "ready":
+            chosen = replace(job, kernel=kernel)
+            found = {name: value for name, value in row.items() if name not in STEP_KEYS}
+            return chosen, recorder.note(type="kernel", kernel=index, **chosen.about(), **found)
+        reasons.append((kernel, row["status"], row.get("reason", "")) if row else (kernel, "failed", DIED))
+    kernel, status, reason = reasons[0]
+    return job, recorder.note(type="kernel", kernel=index, status=status, reason=reason, **job.about(kernel))
+
+
+def _fastest_first(job: Job, index: int, bench, instrument: Mapping, seed: int, attempt: Attempt) -> list[int]:
+    """The places of the variants by the time of a moment; those that have none come last, in their order."""
+    if len(job.variants) == 1:
+        return [0]
+    times = []
+    for position in range(len(job.variants)):
+        kernel = _kernel(job, position)
+        row = attempt(
+            lambda kernel=kernel: {"what": kernel.to_json(), **bench.pilot(kernel, instrument, seed)},
+            type="pilot", kernel=index, position=position,
+        )  # fmt: skip
+        seconds = row.get("expected_s") if row else None
+        times.append((math.inf if seconds is None else seconds, position))
+    return [position for _, position in sorted(times)]
+
+
+def _kernel(job: Job, position: int) -> Kernel:
+    return replace(job.kernel, variant=job.variants[position])
