@@ -1,0 +1,65 @@
+"""The memory-bound kernels: compiled at run time, once, and launched with typed arguments."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from perfmodel.errors import PerfModelError
+from perfmodel.measure.backend import BuildFailed
+from perfmodel.measure.cuda.functions import Function, OneByOne
+from perfmodel.measure.cuda.operands import Operands
+from perfmodel.measure.cuda.runtime import Argument, Runtime
+
+if TYPE_CHECKING:
+    from perfmodel.lowering import MemoryOp
+    from perfmodel.measure.streams.kernel import Launch, StreamKernel
+
+TYPES = {"u32": ctypes.c_uint32, "i32": ctypes.c_int32, "u64": ctypes.c_uint64, "f32": ctypes.c_float}
+
+
+class Streams:
+    """The kernels on one device. Its source is compiled when the first of them is built."""
+
+    def __init__(self, runtime: Runtime, sms: int):
+        self._runtime, self._sms = runtime, sms
+        self._module: Any = None
+        self._kernels: dict[tuple, StreamKernel] = {}
+
+    def kernel(self, op: MemoryOp, variant: str) -> StreamKernel:
+        """What the kernel of this name does to which buffers; `BuildFailed` where there is none."""
+        from perfmodel.measure.streams.catalogue import stream_kernel
+
+        if (op, variant) not in self._kernels:
+            try:
+                self._kernels[op, variant] = stream_kernel(op, variant)
+            except PerfModelError as error:
+                problem = error.problems[0]
+                raise BuildFailed(f"{problem.place} {problem.found}", problem.fix) from None
+        return self._kernels[op, variant]
+
+    def build(self, op: MemoryOp, variant: str) -> Function:
+        """The kernel, compiled and loaded."""
+        from perfmodel.measure.streams.sources import source_text
+
+        kernel = self.kernel(op, variant)
+        if self._module is None:
+            self._module = self._runtime.compile(source_text(), "perfmodel_streams.cu")
+        launches = [(one, self._runtime.function(self._module, one.entry)) for one in kernel.launches(self._sms)]
+        places = {buffer.name: number for number, buffer in enumerate(kernel.buffers)}
+
+        def run(operands: Operands, number: int) -> None:
+            for one, entry in launches:
+                arguments = arguments_of(one, lambda name: operands.address(number, places[name]))
+                self._runtime.launch(entry, one.grid, one.block, arguments, one.shared_bytes)
+
+        resources = self._runtime.attributes(launches[0][1]) if launches else {}
+        return Function(lambda operands: OneByOne(operands, run), resources)
+
+
+def arguments_of(launch: Launch, address: Callable[[str], int]) -> list[Argument]:
+    """The arguments of a launch: the addresses of its buffers, and numbers of the types that it names."""
+    return [
+        ctypes.c_void_p(address(one)) if isinstance(one, str) else TYPES[one[0]](one[1]) for one in launch.arguments
+    ]

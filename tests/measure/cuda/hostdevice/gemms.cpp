@@ -1,0 +1,119 @@
+// Kernels behind the C ABI of the real libraries, as plain loops on host memory. Some are wrong on purpose.
+#include "host.h"
+#include "numbers.cuh"
+#include "perfmodel_gemm.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+struct HostStream { void (*enqueue)(HostStream *, void (*)(void *), void *); };
+
+enum Fault { RIGHT, SHORT, OUTSIDE, LOST_ROW, STALE };
+struct Spec {
+  const char *name;
+  int in, out;
+  bool a_along_k, b_along_k, tf32;
+  int align;
+  Fault fault;
+};
+static const Spec specs[] = {
+    {"host_fp32_tn", FP32, FP32, true, true, false, 1, RIGHT},   {"host_fp32_tt", FP32, FP32, true, false, false, 1, RIGHT},
+    {"host_fp32_nt", FP32, FP32, false, false, false, 1, RIGHT}, {"host_fp32_nn", FP32, FP32, false, true, false, 1, RIGHT},
+    {"host_tf32_tn", FP32, FP32, true, true, true, 4, RIGHT},    {"host_fp16_tn", FP16, FP16, true, true, false, 8, RIGHT},
+    {"host_fp16_nt", FP16, FP16, false, false, false, 8, RIGHT}, {"host_bf16_tn", BF16, BF16, true, true, false, 8, RIGHT},
+    {"host_fp8_tn", E4M3, FP16, true, true, false, 16, RIGHT},   {"host_int8_tn", INT8, INT32, true, true, false, 16, RIGHT},
+    {"host_int8_int8_tn", INT8, INT8, true, true, false, 16, RIGHT},
+    {"host_short", FP32, FP32, true, true, false, 1, SHORT},     {"host_outside", FP32, FP32, true, true, false, 1, OUTSIDE},
+    {"host_lost_row", FP32, FP32, true, true, false, 1, LOST_ROW},
+    {"host_stale", INT8, INT8, true, true, false, 16, STALE},
+};
+static const int COUNT = sizeof specs / sizeof specs[0];
+
+struct Handle { PmProblem p; const Spec *spec; int *workspace; };
+
+static float cut(float x) {  // to nearest with 10 fraction bits
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  bits = (bits + 0xFFF + (bits >> 13 & 1)) & ~0x1FFFu;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
+static double part(const Handle *h, int64_t batch, int i, int j, int from, int to) {
+  const PmProblem &p = h->p;
+  float sum = 0;
+  int64_t whole = 0;
+  for (int q = from; q < to; ++q) {
+    int64_t at = batch * p.stride_a + (h->spec->a_along_k ? i * p.lda + q : q * p.lda + i);
+    int64_t bt = batch * p.stride_b + (h->spec->b_along_k ? j * p.ldb + q : q * p.ldb + j);
+    double x = element(p.a, h->spec->in, at), y = element(p.b, h->spec->in, bt);
+    if (h->spec->in == INT8) whole += (int64_t)x * (int64_t)y;
+    else if (h->spec->tf32) sum += cut((float)x) * cut((float)y);
+    else sum += (float)x * (float)y;
+  }
+  return h->spec->in == INT8 ? (double)whole : sum;
+}
+
+static void compute(void *argument) {
+  const Handle *h = (const Handle *)argument;
+  const PmProblem &p = h->p;
+  Fault fault = h->spec->fault;
+  if (p.split_k > 1 && p.split_mode == PM_SERIAL && h->workspace[0]) return;  // a semaphore that nobody set to zero
+  for (int64_t batch = 0; batch < p.batch; ++batch)
+    for (int i = 0; i < p.m; ++i)
+      for (int j = 0; j < p.n; ++j) {
+        if ((fault == LOST_ROW || fault == STALE) && i == p.m - 1) continue;
+        double sum = 0;
+        int step = (p.k + p.split_k - 1) / p.split_k, k = fault == SHORT ? p.k - 1 : p.k;
+        for (int from = 0; from < k; from += step) sum += part(h, batch, i, j, from, from + step < k ? from + step : k);
+        int64_t at = batch * p.stride_c + i * p.ldc + j;
+        if (h->spec->out == INT8) sum = sum > 127 ? 127 : sum < -128 ? -128 : sum;
+        if (h->spec->out == INT32) ((int32_t *)p.c)[at] = (int32_t)sum;
+        else put(p.c, h->spec->out, at, (float)(p.alpha * sum));
+      }
+  if (fault == OUTSIDE) put(p.c, h->spec->out, p.batch * p.stride_c, 1.0f);
+}
+
+template <int I> struct Of {
+  static int info(PmInfo *o) {
+    std::snprintf(o->name, sizeof o->name, "%s", specs[I].name);
+    o->shared_bytes = 0, o->threads = 1;
+    o->registers = o->local_bytes = o->binary_version = o->blocks_per_sm = -1;
+    return 0;
+  }
+  static int can_implement(PmProblem const *p) {
+    int align = specs[I].align;
+    uintptr_t places = (uintptr_t)p->a | (uintptr_t)p->b | (uintptr_t)p->c;
+    return p->lda % align || p->ldb % align || places % 16 ? 1 : 0;
+  }
+  static int64_t workspace(PmProblem const *p) { return p->split_k > 1 ? 4 : 0; }
+  static int create(PmProblem const *p, void *workspace, void *, void **handle) {
+    if (p->split_k > 1 && !workspace) return 6;
+    *handle = new (std::nothrow) Handle{*p, &specs[I], (int *)workspace};
+    return can_implement(p);
+  }
+  static int run(void *handle, void *stream) {
+    HostStream *s = (HostStream *)stream;
+    s->enqueue(s, compute, handle);
+    return 0;
+  }
+  static void destroy(void *handle) { delete (Handle *)handle; }
+  static constexpr PmKernel kernel = {info, can_implement, workspace, create, run, destroy};
+};
+template <size_t... I> static PmKernel const *of(int index, std::index_sequence<I...>) {
+  static PmKernel const *const all[] = {&Of<I>::kernel...};
+  return all[index];
+}
+
+extern "C" {
+int pm_abi(void) { return PM_ABI; }
+int pm_count(void) { return COUNT; }
+PmKernel const *pm_kernel(int index) { return of(index, std::make_index_sequence<COUNT>()); }
+int pm_run_many(PmKernel const *kernel, void *const *handles, int count, int first, int launches, void *stream) {
+  for (int i = 0; i < launches; ++i)
+    if (int status = kernel->run(handles[(first + i) % count], stream)) return status;
+  return 0;
+}
+}
