@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= reports
+GPU_PYTHON ?= $(BIN)/python
+COMPILE_PACKAGES := nvidia-cutlass==4.2.0.0 nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm
 TRACES := $(basename $(notdir $(wildcard traces/*.jsonl)))
 NETWORKS := alexnet-reference resnet18 googlenet-aux
 
-.PHONY: report test lint format bench clean
+.PHONY: report test compile-test gpu-test lint format bench clean
 .DEFAULT_GOAL := report
 
 $(VENV)/installed: pyproject.toml
@@ -35,6 +37,17 @@ report: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -q
+
+# The kernels themselves, with the nvcc of this machine: CUTLASS's generator and headers, and a disassembler, without what they ask for.
+compile-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(COMPILE_PACKAGES)
+	$(BIN)/python -m pytest -q -m compile
+
+# On a machine with a GPU and the packages of the extra cuda13 or cuda12: the tests that need it, and a profile of about two minutes.
+gpu-test:
+	$(GPU_PYTHON) -m pytest -q -m gpu
+	$(GPU_PYTHON) -m perfmodel profile resnet20 --batch 128 --gpu --budget 60 -o $(OUT)/gpu-test.jsonl
+	$(GPU_PYTHON) -m perfmodel check $(OUT)/gpu-test.jsonl
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

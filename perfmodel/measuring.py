@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from perfmodel.measure.recorder import free_number, open_number
 from perfmodel.measure.session import Outcome, Session
 from perfmodel.measure.settings import Settings
 from perfmodel.measure.simulated import Truth
-from perfmodel.plan import Plan
+from perfmodel.plan import Plan, PlannedKernel
 from perfmodel.profiles.environment import environment_key, make_header
 from perfmodel.profiles.journal import Journal
 from perfmodel.profiles.kernel import Kernel
@@ -51,7 +52,7 @@ def measure(
 
 def jobs_of(plan: Plan) -> list[Job]:
     """The kernels of a plan as the engine takes them."""
-    return [Job(row.kernel, row.weight, row.prior, row.bound_s, row.seconds) for row in plan.kernels]
+    return [Job(row.kernel, row.weight, row.prior, row.bound_s, row.seconds, row.variants) for row in plan.kernels]
 
 
 def simulated_truths(plan: Plan) -> dict[Kernel, Truth]:
@@ -62,10 +63,11 @@ def simulated_truths(plan: Plan) -> dict[Kernel, Truth]:
     """
     truths = {}
     for row in plan.kernels:
-        time, clock = TRUTH_DEVIATION * np.random.default_rng(seed_of("truth", row.kernel.text)).standard_normal(2)
-        seconds = max(row.seconds * float(np.exp(time)), row.bound_s)
-        elasticity = min(max(row.prior + float(clock), 0.0), 1.0)
-        truths[row.kernel] = Truth(seconds, elasticity, 0.3 + 0.7 * elasticity)
+        for kernel in [replace(row.kernel, variant=variant) for variant in row.variants] or [row.kernel]:
+            time, clock = TRUTH_DEVIATION * np.random.default_rng(seed_of("truth", kernel.text)).standard_normal(2)
+            seconds = max(row.seconds * float(np.exp(time)), row.bound_s)
+            elasticity = min(max(row.prior + float(clock), 0.0), 1.0)
+            truths[kernel] = Truth(seconds, elasticity, 0.3 + 0.7 * elasticity)
     return truths
 
 
@@ -148,10 +150,18 @@ def _compare_kernels(path: Path, rows: Sequence[Mapping], plan: Plan) -> None:
     for row in rows:
         index = row.get("kernel")
         planned = plan.kernels[index] if type(index) is int and 0 <= index < len(plan.kernels) else None
-        if planned is None or (planned.kernel.to_json(), planned.weight) != (row.get("what"), row.get("weight")):
+        if planned is None or not _is_planned(planned, row):
             now = "there is none" if planned is None else f"it is {planned.weight:g} x {planned.kernel.text}"
             found = f"kernel {quote(index)} of the session was another one; now {now}: a network has changed."
             raise InputError.at("E2110", f"{path}:", found, SAME)
+
+
+def _is_planned(planned: PlannedKernel, row: Mapping) -> bool:
+    """Whether a record is of this kernel: in whichever of its variants, where there is a choice."""
+    what, plan = _table(row.get("what")), planned.kernel.to_json()
+    if planned.variants and what.get("variant", "") in planned.variants:
+        what = {name: value for name, value in what.items() if name != "variant"}
+    return (plan, planned.weight) == (what, row.get("weight"))
 
 
 def _other_environment(path, old: Mapping, new: Mapping) -> InputError:

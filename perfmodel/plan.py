@@ -28,7 +28,8 @@ class PlannedKernel:
 
     `weight` is how often it is launched in one step of each planned training step, all together; `uses` say where
     (`resnet18 layer1.0.conv1 fprop`), in order; `seconds` is what the model takes one launch for, `bound_s` the
-    roofline. `prior` is the elasticity of its time to the SM clock that one would expect before measuring, see `prior`.
+    roofline. `variants` are implementations to choose from, the most promising first (none where the device is free to
+    choose). `prior` is the elasticity of its time to the SM clock that one would expect before measuring, see `prior`.
     """
 
     kernel: Kernel
@@ -37,6 +38,7 @@ class PlannedKernel:
     seconds: float
     bound_s: float
     prior: float
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

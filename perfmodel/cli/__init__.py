@@ -21,6 +21,7 @@ VERBS = {
     "predict": "seconds of each GEMM of a CSV file",
     "profile": "time the kernels of networks on a GPU, real or simulated; or the plan for it",
     "check": "whether a profile can be trusted, and what to do about it",
+    "kernels": "the CUTLASS kernels for a GPU, and their compilation ahead of it",
     "networks": "the bundled networks",
     "devices": "the bundled devices",
     "schemes": "the training schemes and what quantising costs",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from perfmodel.errors import InputError, PerfModelError, quote
 
 DEFAULT_DEVICE = "rtx-2080-ti"
+DEFAULT_MAPPING = "implicit"  # where neither --mapping nor a profile says otherwise
 RAW_SUFFIXES = (".csv", ".json")  # files for programs: raw values in SI units, every column
 LEVELS_AND_TABLE3 = "ideal, delayed, current (default), unfused, table3"
 
@@ -40,11 +41,17 @@ def add_device_argument(to: argparse.ArgumentParser) -> None:
 def add_model_arguments(to: argparse.ArgumentParser) -> None:
     """`--device`, `--mapping`, `--model`, `--tile`, `--no-split-k`."""
     add_device_argument(to)
-    to.add_argument(
-        "--mapping", default="implicit", metavar="M",
-        help="convolutions as GEMMs: implicit (default); im2col or im2col-per-image, whose copies are charged",
-    )  # fmt: skip
+    add_mapping_argument(to)
     add_cost_model_arguments(to)
+
+
+def add_mapping_argument(to: argparse.ArgumentParser) -> None:
+    """`--mapping`; None where it is not given, until `find_model` or `profiled.choose_mapping` decides."""
+    to.add_argument(
+        "--mapping", metavar="M",
+        help="convolutions as GEMMs: implicit (default; with a profile that which it was made for); im2col or "
+        "im2col-per-image, whose copies are charged",
+    )  # fmt: skip
 
 
 def add_cost_model_arguments(to: argparse.ArgumentParser) -> None:
@@ -117,16 +124,16 @@ def find_plan(arguments: argparse.Namespace, networks: Sequence[str], model, roo
 
 
 def find_model(arguments: argparse.Namespace):
-    """The cost model that the arguments ask for."""
+    """The cost model that the arguments ask for; where `--mapping` was not given, this is where it is chosen."""
+    from perfmodel.cli import profiled
     from perfmodel.cost import find_cost_model
     from perfmodel.devices import find_device
 
     if hasattr(arguments, "profile"):
-        from perfmodel.cli import profiled
-
         profiled.check(arguments)
         if arguments.profile is not None:
             return profiled.find_measured(arguments, find_device(arguments.device))
+    profiled.choose_mapping(arguments)
     device = find_device(arguments.device)
     return find_cost_model(arguments.model, device, arguments.tile, not arguments.no_split_k)
 

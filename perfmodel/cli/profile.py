@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from perfmodel.cli import common, complain, progress
+from perfmodel.cli import common, complain, measured_gpu, progress
 
 DESCRIPTION = """\
 Times every distinct GEMM and memory-bound kernel of the training steps of some networks, and writes a profile.
 Without --gpu or --simulate it prints the plan: which kernels, how often, FLOP, bytes, estimated seconds.
+With --gpu, CUTLASS kernels are compiled first (kept for the next time) and compete for each GEMM.
 NETWORK is a bundled network (see perfmodel networks) or a .toml file; by default the three of the MuPPET paper.
 Ctrl-C at any moment: what was measured is saved, and the same command with --resume goes on.
 Exit codes: 0 all intervals as narrow as asked, 2 bad input, 3 some intervals wider, 4 some kernels failed, 5 device
@@ -44,9 +45,7 @@ def run(argv: list[str]) -> int:
     arguments = _parser().parse_intermixed_args(argv)
     _check(arguments)
     if arguments.gpu:
-        from perfmodel.measure.requirements import refuse_gpu
-
-        raise refuse_gpu()
+        return _on_gpu(arguments)
     return _plan(arguments) if arguments.simulate is None else _simulate(arguments)
 
 
@@ -57,8 +56,13 @@ def _parser() -> common.Parser:
                         help="of the GEMMs (default fp32,fp16,int8)")  # fmt: skip
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--gpu", action="store_true", help="measure on this machine's GPU")
+    where.add_argument("--gpu", action="store_true", help="measure on a GPU of this machine")
     where.add_argument("--simulate", metavar="SCENARIO", help="measure on a simulated GPU: a name or a .toml file")
+    parser.add_argument("--gpu-index", type=common.whole, default=None, metavar="N", help="which GPU (default 0)")
+    parser.add_argument("--search", default=None, metavar="HOW",
+                        help="kernels that compete on a GPU: default, or wide (takes long to compile)")  # fmt: skip
+    parser.add_argument("--baseline", default=None, metavar="LIB",
+                        help="timed beside them: cublas (default), or none")  # fmt: skip
     common.add_output_argument(parser, ".jsonl for a profile; .txt .csv .json .md .tex for a plan")
     then = parser.add_mutually_exclusive_group()
     then.add_argument("--resume", action="store_true", help="finish the interrupted session of the profile")
@@ -74,7 +78,7 @@ def _parser() -> common.Parser:
     parser.add_argument("--allow-mig", action="store_true", default=None, help="measure on a part of a GPU")
     parser.add_argument("--allow-shared", action="store_true", default=None, help="do not wait for other processes")
     common.add_model_arguments(parser)
-    parser.set_defaults(device=None)
+    parser.set_defaults(device=None, mapping=None)
     common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
     return parser
 
@@ -94,6 +98,8 @@ def _check(arguments) -> None:
     from perfmodel.output import check_suffix
 
     measuring = arguments.gpu or arguments.simulate is not None
+    arguments.mapping = arguments.mapping or ("im2col" if arguments.gpu else "implicit")
+    measured_gpu.check(arguments)
     common.check_batch(arguments.batch)
     common.refuse_table3(arguments.overhead, "table3 is no kernel that could be timed.")
     if arguments.isolate not in (None, "none", "process"):
@@ -171,6 +177,22 @@ def _simulate(arguments) -> int:
         return _finish(arguments.output, lambda: _measure(arguments, make, plan, settings, stop), stop)
 
 
+def _on_gpu(arguments) -> int:
+    from perfmodel.devices import find_device
+    from perfmodel.gpu import device_of, ready_gpu
+    from perfmodel.measuring import stopped_by_signals
+
+    gpu, settings = ready_gpu(arguments.gpu_index or 0), _settings(arguments)
+    device = find_device(arguments.device) if arguments.device else device_of(gpu)
+    ready = measured_gpu.plan(arguments, gpu, _make_plan(arguments, device))
+    with stopped_by_signals() as stop:
+        make = measured_gpu.backend(arguments, ready, stop)
+        if stop():
+            complain("interrupted while compiling: what is compiled is kept; the same command goes on")
+            return INTERRUPTED
+        return _finish(arguments.output, lambda: _measure(arguments, make, ready.plan, settings, stop), stop)
+
+
 def _device_seed(arguments, seed: int) -> int:
     """Of the simulated device's noise: another one for each session, or sessions would drift alike and agree."""
     from perfmodel.errors import PerfModelError
@@ -195,7 +217,8 @@ def _measure(arguments, make, plan, settings, stop):
     from perfmodel.measuring import measure
 
     mode = "resume" if arguments.resume else "append" if arguments.append else "new"
-    bench = (WorkerBench if arguments.isolate == "process" else Bench)(make, settings)
+    isolated = arguments.gpu or arguments.isolate == "process"
+    bench = (WorkerBench if isolated else Bench)(make, settings)
     try:
         return measure(arguments.output, plan, bench, settings, mode, stop, progress.shown())
     except KeyboardInterrupt:  # for the second time: a worker that hangs is not waited for

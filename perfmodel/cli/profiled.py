@@ -1,8 +1,9 @@
-"""The cost model of `--profile` and `--fill`: what goes with them, and whether the profile is of the device."""
+"""The cost model of `--profile` and `--fill`: what goes with them, and of which device and mapping it is."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 
 from perfmodel.cli import common, complain
@@ -27,28 +28,58 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def find_measured(arguments: argparse.Namespace, device):
-    """The profiles as one cost model.
+    """The profiles as one cost model of `device`; chooses the mapping, see `choose_mapping`.
 
     Warns of damaged records, of a profile of another device (W2201) and of one to be doubted (W2202); with `--strict`
     these are errors.
     """
+    profile = read(arguments)
+    choose_mapping(arguments, profile)
+    return measured(profile, device, arguments, other_device(profile, device, arguments))
+
+
+def read(arguments: argparse.Namespace):
+    """The profiles of `--profile` as one."""
     from pathlib import Path
 
+    from perfmodel.profiles.profile import join_profiles, read_profile
+
+    profiles = common.gather(lambda path: read_profile(Path(path)), arguments.profile)
+    return profiles[0] if len(profiles) == 1 else join_profiles(profiles)
+
+
+def measured(profile, device, arguments: argparse.Namespace, warnings: list[Problem]):
+    """A profile as a cost model that models on `device` what the profile lacks, if `--fill` says so.
+
+    Tells these warnings, and those of the profile itself.
+    """
     from perfmodel.cost import find_cost_model
     from perfmodel.cost.measured import Measured
-    from perfmodel.profiles.profile import join_profiles, read_profile
 
     fill = None
     if arguments.fill is not None:
         fill = find_cost_model(FILLS[arguments.fill], device, arguments.tile, not arguments.no_split_k)
-    profiles = common.gather(lambda path: read_profile(Path(path)), arguments.profile)
-    profile = profiles[0] if len(profiles) == 1 else join_profiles(profiles)
-    problems = [*profile.damage, *_other_device(profile, device, arguments), *_doubts(profile, arguments)]
-    _warn(problems, getattr(arguments, "strict", False))
+    _warn([*profile.damage, *warnings, *_doubts(profile, arguments)], getattr(arguments, "strict", False))
     return Measured(profile, device, fill)
 
 
-def _other_device(profile, device, arguments: argparse.Namespace) -> list[Problem]:
+def choose_mapping(arguments: argparse.Namespace, profile=None) -> None:
+    """Set `--mapping` where it may be given and was not: that of the profile's sessions, else the usual one."""
+    if hasattr(arguments, "mapping") and arguments.mapping is None:
+        arguments.mapping = (profile and _mapping(profile)) or common.DEFAULT_MAPPING
+
+
+def _mapping(profile) -> str | None:
+    """The mapping whose kernels all sessions were asked to time, as far as they say; None where they differ."""
+    from perfmodel.lowering import MAPPINGS
+
+    requests = [json.loads(session.identity or "{}").get("request") for session in profile.sessions]
+    asked = [one["mapping"] for one in requests if isinstance(one, dict) and "mapping" in one]
+    return next((mapping for mapping in MAPPINGS if asked and all(one == mapping for one in asked)), None)
+
+
+def other_device(profile, device, arguments: argparse.Namespace) -> list[Problem]:
+    """A warning (W2201) where the profile is of another device than `device`, or does not say of which."""
     from perfmodel.cost.measured import UNKNOWN_DEVICE, device_name, is_device
 
     timed = device_name(profile)

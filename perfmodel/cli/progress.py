@@ -16,6 +16,17 @@ def shown() -> Callable:
     return _show if _is_shown() else lambda progress: None
 
 
+def counted(what: str) -> Callable[[int, int], None]:
+    """What shows how many of how many are done, on the same line."""
+
+    def show(done: int, total: int) -> None:
+        if _is_shown():
+            width = _columns()
+            print(f"\r{f'{what}: {done} of {total}':<{width}.{width}}", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
 def then_cleared(call: Callable[[], T]) -> T:
     """What `call` returns; whatever is printed next, also about its error, starts on a clear line."""
     try:

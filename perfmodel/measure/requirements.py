@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
-import ctypes
-import shutil
 from collections.abc import Callable
-from ctypes.util import find_library
+from importlib.metadata import distributions
 from importlib.util import find_spec
 
-from perfmodel.errors import InputError, Problem
+from perfmodel.errors import Problem
+from perfmodel.measure.cutlass import toolchain
+from perfmodel.measure.gpus import Gpu, list_gpus
 
-DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 EXTRA = "In perfmodel's folder: pip install '.[cuda13]'; with a driver older than 580 '.[cuda12]', and a system nvcc."
 
 
 def missing(
     has_module: Callable[[str], bool] = lambda name: installed(name),
-    devices: Callable[[], int | None] = lambda: device_count(),
-    which: Callable[[str], str | None] = shutil.which,
+    gpus: Callable[[], list[Gpu] | None] = list_gpus,
+    tools: Callable[[], list[Problem]] = toolchain.problems,
+    cupy_cuda: Callable[[], int | None] = lambda: cuda_of_cupy(),
 ) -> list[Problem]:
-    """One problem (E2012) for each thing that `profile --gpu` needs and this machine does not have."""
-    found = []
-    count = devices()
-    if count is None:
-        found.append(("NVIDIA driver:", "is not installed.", "Install it, or use --simulate SCENARIO."))
-    elif count == 0:
-        found.append(("GPU:", "the driver finds none.", "Check nvidia-smi, or use --simulate SCENARIO."))
-    for module, package in (("cupy", "CuPy"), ("cutlass_library", "CUTLASS")):
-        if not has_module(module):
-            found.append((f"{package}:", f"the Python module {module} is not installed.", EXTRA))
-    if which("nvcc") is None and not has_module("nvidia.cu13") and not has_module("nvidia.cuda_nvcc"):
-        found.append(("nvcc:", "there is no CUDA compiler.", EXTRA))
-    return [Problem("E2012", *parts) for parts in found]
+    """One problem for each thing that `profile --gpu` needs and this machine does not have.
+
+    E2012: driver, GPU, CuPy; E2015: a driver too old for the CuPy that is installed; E2310-E2317: compiler and CUTLASS.
+    """
+    found, listed = [], gpus()
+    if listed is None:
+        fix = "Install it, or use --simulate SCENARIO."
+        found.append(Problem("E2012", "NVIDIA driver:", "is not installed.", fix))
+    elif not listed:
+        fix = "Check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --simulate SCENARIO."
+        found.append(Problem("E2012", "GPU:", "the driver finds none.", fix))
+    if not has_module("cupy"):
+        found.append(Problem("E2012", "CuPy:", "the Python module cupy is not installed.", EXTRA))
+    elif listed and (needed := cupy_cuda()) is not None and listed[0].cuda[0] < needed:
+        has = ".".join(map(str, listed[0].cuda))
+        fix = f"Update the driver, or install cupy-cuda{listed[0].cuda[0]}x instead, with an nvcc of that CUDA."
+        found.append(Problem("E2015", "NVIDIA driver:", f"runs CUDA {has}, and CuPy is for CUDA {needed}.", fix))
+    return found + tools()
+
+
+def driver_problems(gpu: Gpu, nvcc_version: tuple[int, int, int]) -> list[Problem]:
+    """E2015 where programs of this compiler do not run with this driver: another major version of CUDA is needed."""
+    if gpu.cuda[0] >= nvcc_version[0]:
+        return []
+    has, needs = (".".join(map(str, version[:2])) for version in (gpu.cuda, nvcc_version))
+    fix = f"Update the driver, or name an nvcc of CUDA {gpu.cuda[0]} in PERFMODEL_NVCC."
+    return [Problem("E2015", "NVIDIA driver:", f"runs CUDA {has}, and nvcc is of CUDA {needs}.", fix)]
 
 
 def installed(module: str) -> bool:
@@ -42,21 +56,7 @@ def installed(module: str) -> bool:
         return False
 
 
-def device_count() -> int | None:
-    """How many NVIDIA GPUs the driver offers; None where there is no driver."""
-    for name in (*DRIVERS, find_library("cuda")):
-        try:
-            driver = ctypes.CDLL(name) if name else None
-        except OSError:
-            continue
-        if driver is not None:
-            count = ctypes.c_int(0)
-            works = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-            return count.value if works else 0
-    return None
-
-
-def refuse_gpu() -> InputError:
-    """Why `--gpu` cannot be done here: what is missing, and that this version has no kernels for it yet."""
-    found = "this version has no kernels to run on a GPU yet, whatever is installed."
-    return InputError([*missing(), Problem("E2013", "--gpu:", found, "Use --simulate SCENARIO, or a later version.")])
+def cuda_of_cupy() -> int | None:
+    """The major version of CUDA that the installed CuPy is for; None where its package does not say."""
+    names = (one.metadata["Name"] or "" for one in distributions())
+    return next((int(name[9:-1]) for name in names if name.startswith("cupy-cuda") and name[9:-1].isdigit()), None)

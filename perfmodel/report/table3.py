@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from perfmodel.reproduce.decomposition import decompose
 from perfmodel.reproduce.modes import End, Reproduced, Reproduction
 from perfmodel.reproduce.overhead import PUBLISHED_OVERHEAD
 from perfmodel.reproduce.published import COLUMN_TITLES, table3
+from perfmodel.schemes import Overhead
 from perfmodel.units import hours_minutes
 
 CELL_HEADERS = {
@@ -81,9 +82,14 @@ def findings(reproduction: Reproduction) -> list[str]:
 
 def overhead_words(reproduction: Reproduction) -> str:
     """What the MuPPET column charges for quantising, in words."""
-    if reproduction.overhead == PUBLISHED_OVERHEAD:
+    return conversion_words(reproduction.overhead)
+
+
+def conversion_words(overhead: Overhead | str) -> str:
+    """The same of an overhead by itself."""
+    if overhead == PUBLISHED_OVERHEAD:
         return "the difference of the paper's own MuPPET columns (table3)"
-    return reproduction.overhead.words
+    return overhead.words
 
 
 def _with_speedup(cell: Reproduced, fp32: float) -> str:
@@ -93,7 +99,12 @@ def _with_speedup(cell: Reproduced, fp32: float) -> str:
 
 def cells_frame(reproduction: Reproduction) -> pd.DataFrame:
     """One row for each mode and cell: seconds, relative differences, status, and what gives both ends."""
-    return pd.DataFrame([_cell(cell) for cell in reproduction.cells])
+    return frame_of(reproduction.cells)
+
+
+def frame_of(cells: Iterable[Reproduced]) -> pd.DataFrame:
+    """The same of some cells."""
+    return pd.DataFrame([_cell(cell) for cell in cells])
 
 
 def _cell(cell: Reproduced) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from perfmodel.report.table import Table
 from perfmodel.report.text import milliseconds, percent, ratio, span
 from perfmodel.reproduce import explanation
 from perfmodel.reproduce.decomposition import Decomposition, decompositions
-from perfmodel.reproduce.explanation import Tried
+from perfmodel.reproduce.explanation import StepTimes, Tried
 from perfmodel.reproduce.modes import Reproduction
 from perfmodel.reproduce.published import Row, implied_gemm_share, table3
 from perfmodel.reproduce.schedules import fitting, least_quantised, solutions
@@ -111,21 +111,7 @@ def _shares() -> str:
 
 def method_table(reproduction: Reproduction, device: Device) -> Table:
     """The modelled iterations behind the uncalibrated times; in the notes kernels, clock, constant, variants."""
-    rows = [
-        {
-            "network": row.title, "kernels": kernels, "fp32_s": times[row.network].fp32,
-            "mixed_s": times[row.network].mixed, "fp16_s": times[row.network].fp16, "int8_s": times[row.network].int8,
-            "conversions_s": times[row.network].overhead or None, "rho": times[row.network].rho,
-        }
-        for kernels, times in (("explanation", reproduction.explained), ("good", reproduction.good))
-        for row in table3().rows
-    ]  # fmt: skip
-    headers = {
-        "network": "network", "kernels": "kernels", "fp32_s": "FP32, ms", "mixed_s": "mixed precision, ms",
-        "fp16_s": "MuPPET 12-16 bit, ms", "int8_s": "MuPPET 8 bit, ms", "conversions_s": "conversions, ms",
-        "rho": "t8/t16",
-    }  # fmt: skip
-    show = {name: milliseconds for name in headers if name.endswith("_s")} | {"rho": "{:.2f}".format}
+    sources = {"explanation": reproduction.explained, "good": reproduction.good}
     notes = (
         f"Explanation: {explanation.EXPLANATION.label()}.",
         f"Good: {explanation.GOOD_KERNELS.label()}.",
@@ -137,7 +123,30 @@ def method_table(reproduction: Reproduction, device: Device) -> Table:
         f"cannot tell variants apart: it says nothing about how well the model predicts other measurements.",
         f"Published: {table3().source}.",
     )
-    return Table("Modelled iterations, batch 256", pd.DataFrame(rows), show, headers, notes)
+    return iterations_table("Modelled iterations, batch 256", "kernels", sources, notes)
+
+
+def iterations_table(
+    title: str, what: str, sources: Mapping[str, Mapping[str, StepTimes]], notes: tuple[str, ...]
+) -> Table:
+    """Milliseconds of one iteration of each network, by source; `what` heads the column that says which source."""
+    rows = [
+        {
+            "network": row.title, what: source, "fp32_s": times[row.network].fp32,
+            "mixed_s": times[row.network].mixed, "fp16_s": times[row.network].fp16, "int8_s": times[row.network].int8,
+            "conversions_s": times[row.network].overhead or None,
+            "transposes_s": times[row.network].transposes or None, "rho": times[row.network].rho,
+        }
+        for source, times in sources.items()
+        for row in table3().rows
+    ]  # fmt: skip
+    headers = {
+        "network": "network", what: what, "fp32_s": "FP32, ms", "mixed_s": "mixed precision, ms",
+        "fp16_s": "MuPPET 12-16 bit, ms", "int8_s": "MuPPET 8 bit, ms", "conversions_s": "quantising, ms",
+        "transposes_s": "8-bit transposes, ms", "rho": "t8/t16",
+    }  # fmt: skip
+    show = {name: milliseconds for name in headers if name.endswith("_s")} | {"rho": "{:.2f}".format}
+    return Table(title, pd.DataFrame(rows), show, headers, notes)
 
 
 def search_table(tried: Sequence[Tried]) -> Table:

@@ -68,11 +68,16 @@ class Baselines:
 
 @dataclass(frozen=True, slots=True)
 class StepTimes(Baselines):
-    """With them, one iteration of MuPPET at 16 and at 8 bits without conversions, and the conversions of one [s]."""
+    """With them, one iteration of MuPPET at 16 and at 8 bits without conversions, and the conversions of one [s].
+
+    `overhead` is what quantising takes, at any number of bits; `transposes` what turning operands round takes besides,
+    at 8 bits alone.
+    """
 
     fp16: float
     int8: float
     overhead: float
+    transposes: float = 0.0
 
     @property
     def rho(self) -> float:
@@ -87,6 +92,7 @@ def step_times(network: Network, variant: Variant, device: Device, batch: int, o
     return StepTimes(
         fp32_seconds(network, variant, device, batch), mixed_seconds(network, variant, device, batch),
         network.parameters, fp16.total.seconds - fp16.overhead_s, int8.total.seconds - int8.overhead_s, fp16.overhead_s,
+        int8.seconds_of(("transpose",)),
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_help_of_each_verb(cli, verb):
     [
         ("speedups", "E1000 verb 'speedups' is not known. Did you mean speedup?"),
         ("reproduc", "E1000 verb 'reproduc' is not known. Did you mean reproduce?"),
-        ("", "E1000 verb '' is not known. Known: speedup, breakdown, reproduce, predict, profile, check, networks"),
+        ("", "E1000 verb '' is not known. Known: speedup, breakdown, reproduce, predict, profile, check, kernels, networks"),
         ("common", "E1000 verb 'common' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
         ("\x1b[31m", "E1000 verb '\\x1b[31m' is not known."),
@@ -66,6 +66,7 @@ WRONG = {
     "predict": (("predict", "gemms.csv", "-o", "a.txt"), "E1904", "a.txt:"),
     "profile": (("profile", "one.toml", "--simulate", "drift"), "E2003", "-o"),
     "check": (("check", "nope.jsonl"), "E1201", "nope.jsonl"),
+    "kernels": (("kernels", "h300"), "E1001", "device"),
     "networks": (("networks", "alexnot"), "E1002", "network"),
     "devices": (("devices", "h300"), "E1001", "device"),
     "schemes": (("schemes", "x"), "E1100", "perfmodel schemes:"),

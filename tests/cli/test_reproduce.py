@@ -124,7 +124,7 @@ def test_json_has_all_tables(cli, here):
         (("table3", "--overhead", "table4"), "E1105 --overhead 'table4' is neither a level nor"),
         (("table3", "-o", "a.png"), "E1904 a.png: ends in '.png'. Choose one of .txt, .csv, .json, .md, .tex."),
         (("table3", "-o", "no/a.csv"), "E1901 no/a.csv: there is no folder no."),
-        (("table3", "--device", "t4"), "E1100 perfmodel reproduce: unrecognized arguments: --device t4."),
+        (("table3", "--device", "t4"), "E1105 --device says what a profile is of. Add --profile FILE."),
     ],
 )
 def test_wrong_input(cli, here, arguments, start):

@@ -254,7 +254,7 @@ def test_decomposition_as_printed(current):
 def test_iterations_of_both_sets_of_kernels(device):
     table = method_table(with_rhos(0.5, 0.75), device)
     assert table.rows() == [
-        [title, kernels, "4000", "3000", "1000", int8, "500", rho]
+        [title, kernels, "4000", "3000", "1000", int8, "500", "–", rho]
         for kernels, int8, rho in (("explanation", "500", "0.50"), ("good", "750", "0.75"))
         for title in ("AlexNet", "ResNet18", "GoogLeNet")
     ]

@@ -148,6 +148,17 @@ def test_the_limit_by_hand(current, mode):
     assert (cell.low.rho, cell.high.rho) == pytest.approx((t8[0] / t16[0], t8[1] / t16[1]), rel=1e-12)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_conversions_by_hand(current, mode):
+    """AlexNet's 69 or 72 quantised epochs quantise; those of 8 bits, 42 or 9, turn operands round besides."""
+    times = current.explained["alexnet-reference"]
+    muppet, limit = (cells_of(current, mode, column)["alexnet-reference"] for column in ("muppet", "limit"))
+    low, high = (5005 * (n * times.overhead + n8 * times.transposes) for n, n8 in ((69, 42), (72, 9)))
+    assert muppet.low.seconds - limit.low.seconds == pytest.approx(low)
+    assert muppet.high.seconds - limit.high.seconds == pytest.approx(high)
+    assert times.transposes > 1e-3
+
+
 @pytest.mark.parametrize(
     ("title", "low", "high"),
     [
