@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common
+from perfmodel.cli import common, profiled
 
 DESCRIPTION = """\
 Criticises a profile: intervals that are missing or wide, scatter, throttling, other users of the GPU, times that no
@@ -24,6 +24,7 @@ def run(argv: list[str]) -> int:
 
     profiles = common.gather(read_profile, arguments.profiles)
     profile = profiles[0] if len(profiles) == 1 else join_profiles(profiles)
+    profiled.choose_mapping(arguments, profile)
     found = criticise(profile, _needed(arguments))
     name = common.profile_names(arguments.profiles)
     needs = _needs(arguments)
@@ -42,9 +43,7 @@ def _parser() -> common.Parser:
     parser.add_argument("--precision", default="fp32,fp16,int8", metavar="P,P,…",
                         help="of the network's GEMMs (default fp32,fp16,int8)")  # fmt: skip
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
-    parser.add_argument(
-        "--mapping", default="implicit", metavar="M", help="implicit (default), im2col, im2col-per-image"
-    )
+    common.add_mapping_argument(parser)
     common.add_device_argument(parser)
     common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
     common.add_output_argument(parser, ".txt .csv .json .md .tex; csv and json of --timings hold every column")

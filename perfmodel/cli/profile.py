@@ -9,7 +9,8 @@ from perfmodel.cli import common, complain, measured_gpu, progress
 DESCRIPTION = """\
 Times every distinct GEMM and memory-bound kernel of the training steps of some networks, and writes a profile.
 Without --gpu or --simulate it prints the plan: which kernels, how often, FLOP, bytes, estimated seconds.
-With --gpu, CUTLASS kernels are compiled first (kept for the next time) and compete for each GEMM.
+With --gpu, CUTLASS kernels are compiled first (kept for the next time) and compete for each GEMM; --mapping is then
+im2col unless it is given.
 NETWORK is a bundled network (see perfmodel networks) or a .toml file; by default the three of the MuPPET paper.
 Ctrl-C at any moment: what was measured is saved, and the same command with --resume goes on.
 Exit codes: 0 all intervals as narrow as asked, 2 bad input, 3 some intervals wider, 4 some kernels failed, 5 device
@@ -180,9 +181,12 @@ def _simulate(arguments) -> int:
 def _on_gpu(arguments) -> int:
     from perfmodel.devices import find_device
     from perfmodel.gpu import device_of, ready_gpu
+    from perfmodel.networks import find_network
     from perfmodel.measuring import stopped_by_signals
 
-    gpu, settings = ready_gpu(arguments.gpu_index or 0), _settings(arguments)
+    settings = _settings(arguments)
+    common.gather(find_network, arguments.networks or NETWORKS)  # a wrong name is told before the machine is looked at
+    gpu = ready_gpu(arguments.gpu_index or 0)
     device = find_device(arguments.device) if arguments.device else device_of(gpu)
     ready = measured_gpu.plan(arguments, gpu, _make_plan(arguments, device))
     with stopped_by_signals() as stop:

@@ -1,18 +1,26 @@
 """What is missing for a GPU is named, each thing with what to do about it."""
 
-import ctypes
+import sys
+from types import SimpleNamespace
 
 import pytest
 
-from perfmodel.errors import InputError
+from perfmodel.errors import Problem
 from perfmodel.measure import requirements
-from perfmodel.measure.requirements import device_count, installed, missing, refuse_gpu
+from perfmodel.measure.cutlass import toolchain
+from perfmodel.measure.gpus import Gpu
+from perfmodel.measure.requirements import cuda_of_cupy, driver_problems, installed, missing
 
-EVERYTHING = {"has_module": lambda name: True, "devices": lambda: 1, "which": lambda name: f"/usr/bin/{name}"}
+TURING = Gpu(0, "NVIDIA GeForce RTX 2080 Ti", (7, 5), 68, (13, 0))
+OLDER = Gpu(0, "NVIDIA GeForce RTX 2080 Ti", (7, 5), 68, (12, 4))
+NO_NVCC = Problem("E2310", "nvcc:", "there is no CUDA compiler.", "Install it.")
+EVERYTHING = {
+    "has_module": lambda name: True, "gpus": lambda: [TURING], "tools": lambda: [], "cupy_cuda": lambda: 13,
+}  # fmt: skip
 
 
-def places(**changes):
-    return [problem.place for problem in missing(**EVERYTHING | changes)]
+def lines(**changes):
+    return [str(problem) for problem in missing(**EVERYTHING | changes)]
 
 
 def test_nothing_is_missing():
@@ -20,73 +28,94 @@ def test_nothing_is_missing():
 
 
 @pytest.mark.parametrize(
-    ("changes", "place", "found"),
+    ("changes", "start"),
     [
-        ({"devices": lambda: None}, "NVIDIA driver:", "is not installed."),
-        ({"devices": lambda: 0}, "GPU:", "the driver finds none."),
-        ({"has_module": lambda name: name != "cupy"}, "CuPy:", "the Python module cupy is not installed."),
-        ({"has_module": lambda name: name != "cutlass_library"}, "CUTLASS:", "the Python module cutlass_library is "),
-        ({"which": lambda _: None, "has_module": lambda name: "nvidia" not in name}, "nvcc:", "there is no CUDA"),
+        ({"gpus": lambda: None}, "E2012 NVIDIA driver: is not installed. Install it, or use --simulate SCENARIO."),
+        ({"gpus": lambda: []}, "E2012 GPU: the driver finds none. Check nvidia-smi and CUDA_VISIBLE_DEVICES, or use "),
+        ({"has_module": lambda name: name != "cupy"}, "E2012 CuPy: the Python module cupy is not installed. In "),
+        ({"tools": lambda: [NO_NVCC]}, "E2310 nvcc: there is no CUDA compiler. Install it."),
+        ({"gpus": lambda: [OLDER]}, "E2015 NVIDIA driver: runs CUDA 12.4, and CuPy is for CUDA 13. Update the driver, "
+         "or install cupy-cuda12x instead, with an nvcc of that CUDA."),
     ],
-)
-def test_one_thing_is_missing(changes, place, found):
-    (problem,) = missing(**EVERYTHING | changes)
-    assert (problem.code, problem.place) == ("E2012", place)
-    assert problem.found.startswith(found)
-    assert problem.fix
-    assert str(problem).isprintable()
-
-
-@pytest.mark.parametrize("module", ["nvidia.cu13", "nvidia.cuda_nvcc"])
-def test_a_compiler_from_a_package_will_do(module):
-    assert places(which=lambda _: None, has_module=lambda name: name in (module, "cupy", "cutlass_library")) == []
+)  # fmt: skip
+def test_one_thing_is_missing(changes, start):
+    (line,) = lines(**changes)
+    assert line.startswith(start)
+    assert line.isprintable()
 
 
 def test_everything_is_missing():
-    found = places(has_module=lambda _: False, devices=lambda: None, which=lambda _: None)
-    assert found == ["NVIDIA driver:", "CuPy:", "CUTLASS:", "nvcc:"]
+    found = lines(has_module=lambda _: False, gpus=lambda: None, tools=lambda: [NO_NVCC])
+    assert [line.partition(":")[0] for line in found] == ["E2012 NVIDIA driver", "E2012 CuPy", "E2310 nvcc"]
 
 
-def test_without_a_driver_there_is_no_count(monkeypatch):
-    def no_library(name):
-        raise OSError(name)
+@pytest.mark.parametrize("needed", [None, 12, 11])
+def test_a_driver_runs_what_is_for_older_ones(needed):
+    assert lines(gpus=lambda: [OLDER], cupy_cuda=lambda: needed) == []
 
-    monkeypatch.setattr(ctypes, "CDLL", no_library)
-    assert device_count() is None
+
+def test_a_driver_is_not_too_old_for_a_cupy_that_is_not_there():
+    (line,) = lines(gpus=lambda: [OLDER], has_module=lambda name: False)
+    assert line.startswith("E2012 CuPy:")
+
+
+def test_without_a_gpu_nothing_is_said_of_its_driver():
+    (line,) = lines(gpus=lambda: [])
+    assert line.startswith("E2012 GPU:")
+
+
+def test_by_itself_it_looks_at_this_machine(monkeypatch):
+    """The defaults are the real thing, looked up when it is called."""
+    monkeypatch.setattr(requirements, "installed", lambda name: name != "cupy")
+    monkeypatch.setattr(requirements, "cuda_of_cupy", lambda: 13)
+    found = missing(gpus=lambda: [OLDER], tools=lambda: [])
+    assert [problem.place for problem in found] == ["CuPy:"]
+    monkeypatch.setattr(requirements, "installed", lambda name: name == "cupy")
+    assert [problem.code for problem in missing(gpus=lambda: [OLDER], tools=lambda: [])] == ["E2015"]
+    assert missing.__defaults__[1:3] == (requirements.list_gpus, toolchain.problems)
+
+
+@pytest.mark.parametrize(("cuda", "nvcc"), [((13, 0), (13, 0, 88)), ((13, 1), (12, 9, 41)), ((12, 2), (12, 9, 41))])
+def test_a_driver_that_runs_what_this_compiler_makes(cuda, nvcc):
+    """Within a major version of CUDA older drivers do: the kernels hold machine code."""
+    assert driver_problems(Gpu(0, "NVIDIA L4", (8, 9), 58, cuda), nvcc) == []
+
+
+def test_a_driver_older_than_the_compiler():
+    (problem,) = driver_problems(OLDER, (13, 0, 88))
+    assert str(problem) == (
+        "E2015 NVIDIA driver: runs CUDA 12.4, and nvcc is of CUDA 13.0. Update the driver, or name an nvcc of CUDA 12 "
+        "in PERFMODEL_NVCC."
+    )
 
 
 @pytest.mark.parametrize(
-    ("initialised", "counted", "expected"), [(0, 0, 3), (100, 0, 0), (0, 1, 0)], ids=["works", "no device", "error"]
-)
-def test_what_the_driver_says(monkeypatch, initialised, counted, expected):
-    class Driver:
-        def cuInit(self, flags):  # noqa: N802
-            return initialised
-
-        def cuDeviceGetCount(self, count):  # noqa: N802
-            count._obj.value = 3
-            return counted
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver())
-    assert device_count() == expected
-
-
-def test_what_is_missing_is_refused(monkeypatch):
-    monkeypatch.setattr(requirements, "device_count", lambda: None)
-    error = refuse_gpu()
-    assert isinstance(error, InputError)
-    assert (error.problems[0].code, error.problems[0].place) == ("E2012", "NVIDIA driver:")
-
-
-def test_where_nothing_is_missing_this_version_has_no_kernels(monkeypatch):
-    monkeypatch.setattr(requirements, "missing", lambda: [])
-    (problem,) = refuse_gpu().problems  # it is also said behind what is missing
-    assert problem.code == "E2013"
-    assert "no kernels" in problem.found
+    ("names", "expected"),
+    [
+        (["numpy", "cupy-cuda13x"], 13), (["cupy-cuda12x", "numpy"], 12), (["cupy-cuda115"], 11), (["cupy"], None),
+        (["cupy-rocm-5-0"], None), ([], None), ([None, "cupy-cuda12x"], 12), (["cupy-cudax"], None),
+    ],
+)  # fmt: skip
+def test_the_cuda_of_the_cupy_that_is_installed(monkeypatch, names, expected):
+    found = [SimpleNamespace(metadata={"Name": name}) for name in names]
+    monkeypatch.setattr(requirements, "distributions", lambda: iter(found))
+    assert cuda_of_cupy() == expected
 
 
 def test_looking_for_a_package_whose_parent_is_missing():
     """`find_spec` of a submodule imports its parent, which may not be there."""
     assert not installed("no_such_package.module")
     assert installed("perfmodel.measure")
-    assert all(problem.code == "E2012" for problem in missing(devices=lambda: 1, which=lambda _: None))
+
+
+def test_a_package_above_that_does_not_import(tmp_path, monkeypatch):
+    (tmp_path / "pm_broken_package").mkdir()
+    (tmp_path / "pm_broken_package" / "__init__.py").write_text("import no_such_package_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not installed("pm_broken_package.module")
+    assert installed("pm_broken_package")
+
+
+def test_a_module_without_a_spec(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pm_without_spec", SimpleNamespace(__spec__=None))
+    assert not installed("pm_without_spec")
