@@ -181,8 +181,8 @@ def _simulate(arguments) -> int:
 def _on_gpu(arguments) -> int:
     from perfmodel.devices import find_device
     from perfmodel.gpu import device_of, ready_gpu
-    from perfmodel.networks import find_network
     from perfmodel.measuring import stopped_by_signals
+    from perfmodel.networks import find_network
 
     settings = _settings(arguments)
     common.gather(find_network, arguments.networks or NETWORKS)  # a wrong name is told before the machine is looked at

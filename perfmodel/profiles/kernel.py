@@ -72,8 +72,9 @@ class Kernel:
                 f" {x}={size}" for x, size in (("a", p.a_distinct), ("b", p.b_distinct)) if size is not None
             )
             layout = f" {p.layout}" if p.layout != USUAL_LAYOUT else ""
-            conv = f" {p.conv.text}" if p.conv else ""
-            name = f"{self.view} {batch}{p.m}x{p.n}x{p.k} {p.precision.name}{written}{stored}{layout}{conv}"
+            if p.conv:  # what is stored follows from it
+                stored = f" {p.conv.text}"
+            name = f"{self.view} {batch}{p.m}x{p.n}x{p.k} {p.precision.name}{written}{stored}{layout}"
         return f"{name} {self.variant}" if self.variant else name
 
     def to_json(self) -> dict:

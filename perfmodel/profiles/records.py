@@ -21,7 +21,7 @@ from perfmodel.profiles.values import LARGEST_S, LEFT_OUT, Fields
 
 MOST_PROBLEMS = 1000  # that are kept; the others are only counted
 MOST_NUMBERED = 10**9  # sessions, rounds, positions, kernels
-FASTEST_CLOCK_HZ = 1e11
+FASTEST_CLOCK_HZ, FASTEST_COPY = 1e11, 1e18
 FAILURES = {"Hang": "hang", "DeviceLost": "lost"}  # what the engine calls them; any other failure is `failed`
 
 
@@ -74,6 +74,7 @@ class _Draft:
     def __init__(self):
         self.header: tuple[str, str, dict] | None = None  # identity, started, settings
         self.ticks_s: list[float] = []
+        self.copies_bytes_per_s: list[float] = []
         self.flags: set[str] = set()
         self.references_hz: list[float] = []
         self.settled: list[bool] = []
@@ -102,8 +103,10 @@ def _header(drafts: Mapping[int, _Draft], fields: Fields, problems: Problems) ->
 
 def _instrument(drafts: Mapping[int, _Draft], fields: Fields, problems: Problems) -> None:
     tick_s, flags = fields.number("event_tick_s", 0.0, 1.0, 0.0), fields.texts("flags")
+    copy = fields.number("copy_bytes_per_s", 0.0, FASTEST_COPY, 0.0)
     draft = drafts[_number(fields)]
     draft.ticks_s.append(tick_s)
+    draft.copies_bytes_per_s += [copy] if copy > 0 else []
     draft.flags.update(flags)
 
 
@@ -209,6 +212,7 @@ def _session(number: int, draft: _Draft, source: str, problems: Problems) -> Ses
         suspect_rounds((one.round, one.cycles, one.copy_s) for one in canaries),
         tuple(canaries), elapsed_s, max(draft.ticks_s, default=0.0), tuple(sorted(draft.flags)),
         dict(sorted(draft.planned.items())), tuple(visits), tuple(sorted(draft.faults, key=repr)),
+        max(draft.copies_bytes_per_s, default=math.nan),
     )  # fmt: skip
 
 

@@ -75,7 +75,8 @@ class Session:
     `status` is that of its `end` record, `open` without one. `settled` is None where it did not warm up.
     `reference_hz` is the clock that its times are for: NaN where no clock was ever read. `identity` is what its
     `session` record says but the number: two sessions of two files that share it are one. `flags` are those of its
-    `instrument` records.
+    `instrument` records; `copy_bytes_per_s` is what a copy in device memory moves, reads and writes counted, NaN
+    where that is not known.
     """
 
     number: int
@@ -94,6 +95,7 @@ class Session:
     kernels: dict[int, Planned]
     visits: tuple[Visit, ...]
     faults: tuple[Fault, ...]
+    copy_bytes_per_s: float = math.nan
 
     def counts(self, visit: Visit) -> bool:
         """Whether the visit may enter an estimate: operands from memory, and no interference seen in its round."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 import pandas as pd
 
+from perfmodel.profiles.comparison import Ratio, copy_ratios, vendor_ratios
 from perfmodel.profiles.criticism import Criticism, trusted
+from perfmodel.profiles.kernel import VENDOR
 from perfmodel.profiles.profile import Profile
 from perfmodel.report.table import Table
 from perfmodel.report.text import percent
@@ -81,7 +83,19 @@ def profile_notes(profile: Profile) -> tuple[str, ...]:
     if widths:
         notes.append(f"Half-widths of the intervals: median {_narrow(median(widths))}, largest {_narrow(max(widths))}.")
     kinds = dict.fromkeys(timing.interval for timing in timings)
-    return (*notes, *(f"Interval {INTERVALS[kind]}" for kind in sorted(kinds)))
+    return (*notes, *_comparisons(profile), *(f"Interval {INTERVALS[kind]}" for kind in sorted(kinds)))
+
+
+def _comparisons(profile: Profile) -> Iterator[str]:
+    """How fast the kernels are beside the vendor's library, and beside a copy, where the profile has these."""
+    if vendor := vendor_ratios(profile):
+        yield f"Beside {VENDOR}, geometric mean and least: {_ratios(vendor)}."
+    if copies := copy_ratios(profile):
+        yield f"Large kernels beside a copy, median and least: {_ratios(copies)}."
+
+
+def _ratios(found: Sequence[Ratio]) -> str:
+    return ", ".join(f"{one.what} {one.mean:.2f} ({one.least:.2f} of {one.count})" for one in found)
 
 
 def _device(profile: Profile) -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfmodel.convolution import Convolution
 from perfmodel.errors import InputError
 from perfmodel.gemm import LAYOUTS, Gemm, find_precision
 from perfmodel.lowering import STREAM_OPS, MemoryOp
@@ -97,3 +98,28 @@ def test_what_is_no_kernel(row, found):
     (line,) = error.value.lines()
     assert line.startswith(f"E2106 p.jsonl:7 {found}")
     assert line.isprintable()
+
+
+CONV = Convolution("wgrad", 2, 3, 15, 17, 5, (7, 5), (2, 1), (3, 0))
+
+
+def test_a_convolution_round_trips_and_reads_as_one():
+    kernel = Kernel(Gemm(5, 105, 208, a_distinct=7, layout="nt", conv=CONV))
+    row = kernel.to_json()
+    assert row["conv"] == {"pass": "wgrad", "sizes": [2, 3, 15, 17, 5, 7, 5, 2, 1, 3, 0, 1, 1, 1]}
+    assert Kernel.from_json(json.loads(json.dumps(row))) == kernel
+    assert kernel.text == "implicit 5x105x208 fp32 wgrad 2x3x15x17*5x7x5 stride 2x1 pad 3x0 nt"
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        "wgrad", {}, {"pass": "bgrad", "sizes": [1] * 14}, {"pass": "fprop", "sizes": [1] * 13},
+        {"pass": "fprop", "sizes": [0, *[1] * 13]}, {"pass": "fprop", "sizes": [*[1] * 13, 1.5]},
+        {"pass": "fprop", "sizes": [1] * 14, "more": 1},
+    ],
+)  # fmt: skip
+def test_what_is_no_convolution_is_refused(conv):
+    row = Kernel(Gemm(3, 5, 7)).to_json() | {"conv": conv}
+    with pytest.raises(InputError, match="E2106 .*conv is .*, not the sizes of a convolution"):
+        Kernel.from_json(row)
