@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
 from statistics import median
 
 import pandas as pd
@@ -12,7 +14,7 @@ from perfmodel.profiles.criticism import Criticism, trusted
 from perfmodel.profiles.kernel import VENDOR
 from perfmodel.profiles.profile import Profile
 from perfmodel.report.table import Table
-from perfmodel.report.text import percent
+from perfmodel.report.text import duration, percent
 from perfmodel.units import MEGA
 
 FINDING_HEADERS = {"number": "", "level": "level", "finding": "finding"}
@@ -76,6 +78,8 @@ def profile_notes(profile: Profile) -> tuple[str, ...]:
         f"{len(timings)} of {len(profile.seen)} kernels have a time ({profile.basis}), from {visits} visits in {count} "
         f"session{'s' * (count != 1)}."
     ]
+    if profile.basis == "measured" and (apart := _apart(profile)):
+        notes.append(f"Sessions began {' and '.join(map(duration, apart))} after one another.")
     if clocks := [one.reference_hz for one in profile.sessions if one.reference_hz > 0]:
         low, high = (f"{hz / MEGA:.0f}" for hz in (min(clocks), max(clocks)))
         notes.append(f"Reference clock{'s' * (low != high)}: {low if low == high else f'{low} to {high}'} MHz.")
@@ -84,6 +88,15 @@ def profile_notes(profile: Profile) -> tuple[str, ...]:
         notes.append(f"Half-widths of the intervals: median {_narrow(median(widths))}, largest {_narrow(max(widths))}.")
     kinds = dict.fromkeys(timing.interval for timing in timings)
     return (*notes, *_comparisons(profile), *(f"Interval {INTERVALS[kind]}" for kind in sorted(kinds)))
+
+
+def _apart(profile: Profile) -> list[float]:
+    """Seconds from the beginning of each session to the next; none where one of them does not say when it began."""
+    try:
+        began = sorted(datetime.fromisoformat(session.started) for session in profile.sessions)
+    except (ValueError, TypeError):
+        return []
+    return [(later - earlier).total_seconds() for earlier, later in pairwise(began)]
 
 
 def _comparisons(profile: Profile) -> Iterator[str]:

@@ -62,3 +62,17 @@ def test_large_kernels_beside_a_copy():
 @pytest.mark.parametrize("unknown", [{"copy": None}, {"l2_bytes": None}])
 def test_without_a_copy_or_a_cache_nothing_is_said(unknown):
     assert copy_ratios(profile({Kernel(MemoryOp(8000.0, 0.0)): 1e-6}, **unknown)) == []
+
+
+def test_how_far_sessions_are_apart_is_said():
+    rows = [
+        {"type": "session", "session": number, "settings": {}, "request": {}, "started": started}
+        for number, started in enumerate(
+            ("2026-01-05T10:00:00+00:00", "2026-01-05T10:01:15+00:00", "2026-01-05T11:01:15+00:00"), 1
+        )
+    ]
+    found = Profile.from_records({"environment": {"device": {"kind": "cuda", "name": "GPU"}}}, rows)
+    assert "Sessions began 1 min 15 s and 1:00 h after one another." in profile_notes(found)
+    rows[1]["started"] = "noon"
+    broken = Profile.from_records({"environment": {"device": {"kind": "cuda", "name": "GPU"}}}, rows)
+    assert not [note for note in profile_notes(broken) if note.startswith("Sessions")]

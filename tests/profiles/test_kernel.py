@@ -121,5 +121,5 @@ def test_a_convolution_round_trips_and_reads_as_one():
 )  # fmt: skip
 def test_what_is_no_convolution_is_refused(conv):
     row = Kernel(Gemm(3, 5, 7)).to_json() | {"conv": conv}
-    with pytest.raises(InputError, match="E2106 .*conv is .*, not the sizes of a convolution"):
+    with pytest.raises(InputError, match=r"E2106 .*conv is .*, not the sizes of a convolution"):
         Kernel.from_json(row)
