@@ -49,8 +49,10 @@ def has_rule(precision: Precision) -> bool:
     return operand in FLOATS and accumulator in ACCUMULATE and output in FLOATS
 
 
-def bounds_for(precision: Precision, k: int) -> Bounds:
-    """The bounds for sums of k products. Raises `ValueError` where there is no rule.
+def bounds_for(precision: Precision, k: int, parts: int = 1) -> Bounds:
+    """The bounds for sums of k products, cut into `parts` that are added up in the output (serial split-K).
+
+    Raises `ValueError` where there is no rule.
 
     Inputs count as they are stored, so their rounding drops out; TF32 alone rounds what is stored as FP32.
 
@@ -63,13 +65,19 @@ def bounds_for(precision: Precision, k: int) -> Bounds:
     if not has_rule(precision):
         raise ValueError(f"no rule for {precision.name}->{precision.output.name}")
     norm, component = _accumulation(precision, k)
-    norm += 0.41 * writing_error(precision)  # twice the rms of rounding to nearest, 0.72·2/√12 of half a step
+    written = writing_error(precision)
+    parts = parts if written else 1
+    # Twice the rms of rounding to nearest, 0.72·2/√12 of half a step; each part rounds what is there, i parts of n in
+    # turn, and i/n of the final sum's variance. Sums on the way may be larger than the last one: 7 standard deviations.
+    norm += 0.41 * written * math.sqrt((parts + 1) / 2)
+    component += min(0.5, 5.5 / math.sqrt(k)) * parts * written if parts > 1 else 0.0
+    exact = _exact(precision, k) and (parts == 1 or writes_whole_sums(precision, k))
     if precision.operand.name != "tf32":
-        return Bounds(norm, component, _exact(precision, k))
+        return Bounds(norm, component, exact)
     # Rounding both operands to nearest costs 2.9e-4, cutting them off 8e-4: Hopper's wgmma does that to FP32 data
     # that nobody rounded before (PTX ISA). BF16 would cost 2.3e-3, FP32 less than 5e-5. An element's error falls as
     # 1/√k, and two cut operands are never wrong by more than 2·2^-10.
-    return Bounds(norm + 1e-3, component + min(2e-3, 8e-3 / math.sqrt(k)), _exact(precision, k), least_norm=5e-5)
+    return Bounds(norm + 1e-3, component + min(2e-3, 8e-3 / math.sqrt(k)), exact, least_norm=5e-5)
 
 
 def _accumulation(precision: Precision, k: int) -> tuple[float, float]:

@@ -16,6 +16,7 @@ import numpy as np
 from perfmodel.gemm import Gemm, Precision
 from perfmodel.measure import thresholds
 from perfmodel.measure.backend import Product
+from perfmodel.measure.cutlass.kernels import read_variant
 from perfmodel.profiles.kernel import Kernel
 
 LAUNCHES = {  # data, and what is added to the seed; two launches of a kind, as one may be wrong only on its second
@@ -101,7 +102,7 @@ def _fault(kernel: Kernel, product: Product, data: str, draw: int, figures: dict
         zeros = data == "normal" and kernel.problem.precision.operand.family == "float" and not sampled.rms.any()
         if zeros or not np.isfinite(sampled.rms).all():
             return "the operands are not finite or all zero, so nothing was checked"
-        return _judge(kernel.problem, product, sampled, data, draw, figures)
+        return _judge(kernel, product, sampled, data, draw, figures)
 
 
 def _sampled(a: np.ndarray, b: np.ndarray, computed: np.ndarray) -> _Sampled:
@@ -115,9 +116,11 @@ def _sampled(a: np.ndarray, b: np.ndarray, computed: np.ndarray) -> _Sampled:
     return _Sampled(computed, exact, np.sqrt(squares), magnitude, a.shape[1], independent)
 
 
-def _judge(gemm: Gemm, product: Product, sampled: _Sampled, data: str, draw: int, figures: dict[str, float]) -> str:
-    precision, k = gemm.precision, sampled.k  # a backend may hold a smaller problem than the kernel's
-    bounds, integers = thresholds.bounds_for(precision, k), precision.accumulator.name == "int32"
+def _judge(kernel: Kernel, product: Product, sampled: _Sampled, data: str, draw: int, figures: dict[str, float]) -> str:
+    gemm, k = kernel.problem, sampled.k  # a backend may hold a smaller problem than the kernel's
+    precision, (_, parts, mode) = gemm.precision, read_variant(kernel.variant)
+    bounds = thresholds.bounds_for(precision, k, parts if mode == "serial" else 1)
+    integers = precision.accumulator.name == "int32"
     exact = bounds.exact and (integers or data == "integers")
     if data == "integers":
         _note(figures, "exact_checked", exact)

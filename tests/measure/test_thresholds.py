@@ -114,3 +114,14 @@ def test_random_sums_stay_within_reach(name, k, seed):
     a, b = np.random.default_rng(seed).integers(low, high, (2, 50, k), endpoint=True)
     partial = np.abs(np.cumsum(a * b, axis=1)).max()
     assert partial <= whole_reach(find_precision(name), k)
+
+
+def test_parts_that_are_added_in_the_output_round_each_time():
+    half = precision("fp16 fp32 fp16")
+    whole, cut = bounds_for(half, 400), bounds_for(half, 400, 7)
+    assert cut.norm - 4e-6 == pytest.approx(0.41 / 1024 * 2)  # √((7 + 1) / 2); 400 products: 1e-8·400
+    assert cut.component == pytest.approx(whole.component + 5.5 / 20 * 7 / 1024)
+    assert bounds_for(half, 64, 2).component == pytest.approx(1e-6 + 0.5 * 2 / 1024)
+    assert (bounds_for(half, 5349, 2).exact, bounds_for(half, 5350, 2).exact) == (True, False)  # 28 √k = 2048
+    single = precision("fp32 fp32 fp32")
+    assert bounds_for(single, 64, 7) == bounds_for(single, 64)

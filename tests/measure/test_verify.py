@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -598,3 +598,40 @@ def test_adjoint_gap_by_hand():
     assert adjoint_gap(one, one, one, three, three, np.ones(2)) == math.inf
     assert adjoint_gap(one, one, one, three, three, np.array([math.nan])) == math.inf
     assert adjoint_gap(one, one, one, 0 * one, 0 * one, 0 * one) == math.inf
+
+
+def in_parts(parts, text):
+    """Serial split-K: each part is added to what is in memory, in the output's format."""
+    output = text.split()[2]
+
+    def compute(a, b):
+        c, size = np.zeros((len(a), b.shape[1])), -(-a.shape[1] // parts)
+        for start in range(0, a.shape[1], size):
+            c = ROUND[output](c + tensor(8)(a[:, start : start + size], b[start : start + size]))
+        return c
+
+    return compute
+
+
+@pytest.mark.parametrize("text", ["fp16 fp32 fp16", "bf16 fp32 bf16", "fp16 fp32 fp32"])
+@pytest.mark.parametrize("parts", [2, 5, 16])
+def test_parts_that_are_added_in_memory_pass(text, parts):
+    for k in (64, 576, 4608, 12_544):
+        for seed in range(3):
+            kernel = replace(kernel_of(text, 24, 24, k), variant=f"tile split{parts}")
+            verdict = Bench(kernel, in_parts(parts, text)).verdict(seed=seed)
+            assert verdict.ok, (k, seed, verdict.reason)
+
+
+def test_the_bounds_of_one_part_would_refuse_sixteen():
+    kernel, compute = kernel_of("fp16 fp32 fp16", 24, 24, 12_544), in_parts(16, "fp16 fp32 fp16")
+    assert not Bench(replace(kernel, variant="tile"), compute).verdict().ok
+    assert not Bench(replace(kernel, variant="tile parallel16"), compute).verdict().ok  # added up before it is written
+
+
+@pytest.mark.parametrize("parts", [2, 16])
+def test_a_missing_product_is_found_among_parts(parts):
+    for k in (64, 576, 1152):
+        kernel = replace(kernel_of("fp16 fp32 fp16", 24, 24, k), variant=f"tile split{parts}")
+        compute = in_parts(parts, "fp16 fp32 fp16")
+        assert not Bench(kernel, lambda a, b, compute=compute: compute(a[:, :-1], b[:-1])).verdict(seed=k).ok
