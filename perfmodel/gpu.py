@@ -107,7 +107,7 @@ def build_kernels(
     After `stop()` those that were not ready are missing. Raises `InputError` E2312, `OutputError` E2318 where the cache
     cannot be written.
     """
-    factory = Factory(toolchain, target, jobs=_jobs(kernels))
+    factory = Factory(toolchain, target, jobs=compilers_for(kernels))
     return factory, factory.build(kernels, tell, stop)
 
 
@@ -142,7 +142,7 @@ def _row(kernel: GemmKernel, built: Built | Failed | None) -> Mapping:
     }  # fmt: skip
 
 
-def _jobs(kernels: Sequence[GemmKernel]) -> int:
+def compilers_for(kernels: Sequence[GemmKernel]) -> int:
     """Compilers at a time: one for each core, as far as the memory goes."""
     unit_bytes = max((UNIT_BYTES[kernel.generation] for kernel in kernels), default=1.0)
     return max(1, min(os.cpu_count() or 1, int(_free_bytes() // unit_bytes)))

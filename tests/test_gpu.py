@@ -289,7 +289,7 @@ def test_as_many_compilers_as_memory_and_cores_allow(monkeypatch, tmp_path, kern
         memory.write_text(f"MemTotal: 99000000 kB\nMemFree: 1000 kB\nMemAvailable:   {memory_kib} kB\nBuffers: 9 kB\n")
     monkeypatch.setattr(subject, "MEMORY", memory)
     monkeypatch.setattr(subject.os, "cpu_count", lambda: cores)
-    assert subject._jobs(kernels) == jobs
+    assert subject.compilers_for(kernels) == jobs
 
 
 # The real catalogue

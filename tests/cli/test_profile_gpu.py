@@ -595,7 +595,7 @@ def test_ctrl_c_while_compiling(cli, card, monkeypatch, times):
         raise Stopped
 
     monkeypatch.setattr(gpu, "Factory", with_compiler(interrupted))
-    monkeypatch.setattr(gpu, "_jobs", lambda kernels: 1)
+    monkeypatch.setattr(gpu, "compilers_for", lambda kernels: 1)
     before = signal.getsignal(signal.SIGINT)
     found = cli(*RUN)
     assert (found.code, found.out) == (130, "")
