@@ -30,7 +30,7 @@ def with_candidates(plan: Plan, kernels: Sequence[GemmKernel], sms: int, search:
             found.append(planned)
             continue
         found.append(replace(planned, variants=_variants(problem, kernels, sms, MOST[search])))
-        if vendor and problem.precision.operand.name in VENDOR_OPERANDS:
+        if vendor and problem.conv is None and problem.precision.operand.name in VENDOR_OPERANDS:
             found.append(replace(planned, kernel=Kernel(problem, VENDOR), weight=0.0))
         if plan.request.get("mapping") != "im2col-per-image":  # there layouts differ between layers, see `lowering`
             found += _as_they_lie(planned, kernels, sms, MOST[search])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from perfmodel.candidates import kernels_of, with_candidates
 from perfmodel.cost.measured import is_device
 from perfmodel.devices import Device, device_names, find_device
 from perfmodel.errors import InputError, unknown_name
-from perfmodel.gemm import Gemm
+from perfmodel.gemm import Gemm, Precision
 from perfmodel.measure.cuda import sources as tools
 from perfmodel.measure.cutlass.catalogue import catalogue, target_of
+from perfmodel.measure.cutlass.convolutions import convolution_catalogue
 from perfmodel.measure.cutlass.factory import Built, Factory, Failed
 from perfmodel.measure.cutlass.kernels import GemmKernel
 from perfmodel.measure.cutlass.shelf import digest
@@ -81,11 +82,18 @@ def plan_for(gpu: Gpu, plan: Plan, search: str, baseline: str) -> GpuPlan:
     target = target_of(gpu.compute_capability)
     problems = (planned.kernel.problem for planned in plan.kernels)
     precisions = {problem.precision for problem in problems if isinstance(problem, Gemm)}
-    kernels = catalogue(target, search, precisions) if precisions else ()
+    kernels = all_kernels(target, search, precisions) if precisions else ()
     found = with_candidates(plan, kernels, gpu.sms, search, baseline == "cublas")
     request = plan.request | {"search": search, "baseline": baseline}
     found = Plan(found.kernels, request)
     return GpuPlan(gpu, target, found, tuple(kernels_of(found, kernels)), toolchain)
+
+
+def all_kernels(
+    target: str, search: str = "default", precisions: Collection[Precision] | None = None
+) -> tuple[GemmKernel, ...]:  # fmt: skip
+    """GEMM kernels and convolutions; raises what `catalogue` raises."""
+    return catalogue(target, search, precisions) + convolution_catalogue(target, search, precisions)
 
 
 def target_named(text: str) -> str:
@@ -121,7 +129,7 @@ def compile_kernels(
     A kernel that does not compile fails to build when it is asked for. Raises what `build_kernels` raises.
     """
     factory, built = build_kernels(ready.toolchain, ready.target, ready.kernels, tell, stop)
-    usual = catalogue(ready.target)  # not only those of this plan: profiles of two networks can be joined
+    usual = all_kernels(ready.target)  # not only those of this plan: profiles of two networks can be joined
     rows = {kernel.name: _row(kernel, built.get(kernel.name)) for kernel in ready.kernels}
     return {
         "compiler": f"{ready.toolchain.compiler} {' '.join(factory.flags)}",
@@ -137,8 +145,9 @@ def _row(kernel: GemmKernel, built: Built | Failed | None) -> Mapping:
     p = kernel.precision
     return {
         "path": str(built.path), "index": built.index, "target": kernel.target, "operand": p.operand.name,
-        "accumulator": p.accumulator.name, "output": p.output.name, "layout": kernel.layout, "tile": [*kernel.tile],
-        "alignment": [*kernel.alignment], "split_modes": [*kernel.split_modes], "resources": dict(built.resources),
+        "accumulator": p.accumulator.name, "output": p.output.name, "layout": kernel.layout, "conv": kernel.conv,
+        "tile": [*kernel.tile], "alignment": [*kernel.alignment], "split_modes": [*kernel.split_modes],
+        "resources": dict(built.resources),
     }  # fmt: skip
 
 
@@ -161,6 +170,7 @@ __all__ = [
     "BASELINES",
     "SEARCHES",
     "GpuPlan",
+    "all_kernels",
     "build_kernels",
     "compile_kernels",
     "device_of",

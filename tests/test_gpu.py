@@ -113,6 +113,7 @@ def world(monkeypatch):
 
     monkeypatch.setattr(subject, "find_toolchain", lambda: TOOLS)
     monkeypatch.setattr(subject, "catalogue", catalogue)
+    monkeypatch.setattr(subject, "convolution_catalogue", lambda *arguments: ())
     return asked
 
 
@@ -236,7 +237,7 @@ def test_what_a_worker_gets_to_know(factory, tmp_path):
     names = Path(row["path"]).read_text().split()
     assert (Path(row["path"]).is_relative_to(tmp_path), names[row["index"]]) == (True, "hgemm")
     assert {name: row[name] for name in row if name not in ("path", "index", "resources")} == {
-        "target": "75", "operand": "fp16", "accumulator": "fp32", "output": "fp16", "layout": "tn",
+        "target": "75", "operand": "fp16", "accumulator": "fp32", "output": "fp16", "layout": "tn", "conv": "",
         "tile": [128, 128, 32], "alignment": [8, 8, 8], "split_modes": ["serial"],
     }  # fmt: skip
     assert row["resources"]["shared_bytes"] == 1000

@@ -31,13 +31,12 @@ def run(argv: list[str]) -> int:
 def _chosen(arguments):
     """The kernels of the target, of the precisions that were asked for."""
     from perfmodel.errors import unknown_name
-    from perfmodel.gpu import SEARCHES, target_named
-    from perfmodel.measure.cutlass.catalogue import catalogue
+    from perfmodel.gpu import SEARCHES, all_kernels, target_named
 
     if arguments.search not in SEARCHES:
         raise unknown_name("E2001", "--search", arguments.search, SEARCHES)
     arguments.architecture = target_named(arguments.target)
-    kernels = catalogue(arguments.architecture, arguments.search)
+    kernels = all_kernels(arguments.architecture, arguments.search)
     if arguments.precision is not None:
         kernels = _of(kernels, arguments.precision.split(","), arguments.target)
     if not arguments.one:

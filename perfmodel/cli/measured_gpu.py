@@ -18,14 +18,27 @@ def check(arguments) -> None:
         found = "none would end everything with a kernel that hangs."
         raise InputError.at("E2003", "--isolate", found, "Drop it: with --gpu the device has a process of its own.")
     if arguments.gpu and arguments.mapping == "implicit":
-        found = "implicit has no kernels to time yet: convolutions are timed as GEMMs."
-        raise InputError.at("E2003", "--mapping", found, "Use im2col (the default with --gpu) or im2col-per-image.")
+        _check_implicit(arguments.precision.split(","))
     if arguments.search is not None or arguments.baseline is not None:
         from perfmodel.gpu import BASELINES, SEARCHES
 
         for name, known in (("search", SEARCHES), ("baseline", BASELINES)):
             if getattr(arguments, name) not in (None, *known):
                 raise unknown_name("E2001", f"--{name}", getattr(arguments, name), known)
+
+
+def _check_implicit(precisions) -> None:
+    """Refuse precisions whose gradients no convolution computes (E2003)."""
+    from perfmodel.errors import InputError
+    from perfmodel.formats import find_format
+    from perfmodel.schemes import find_breakdown_scheme
+
+    for name in precisions:
+        scheme, format_ = find_breakdown_scheme(name)
+        if scheme.gemm(find_format(format_), "dgrad").precision.operand.reads_along_k:
+            found = f"implicit has no kernels for the gradients of {name}: CUTLASS has no such convolutions."
+            fix = "Name other formats in --precision, or use im2col, the default with --gpu."
+            raise InputError.at("E2003", "--mapping", found, fix)
 
 
 def check_new(path: str) -> None:

@@ -11,13 +11,14 @@ from perfmodel.measure.cutlass.kernels import GemmKernel, precision_text
 from perfmodel.report.table import Table
 
 HEADERS = {
-    "precision": "precision", "layout": "layout", "unit": "unit", "tile": "tile", "stages": "stages",
+    "precision": "precision", "pass_": "pass", "layout": "layout", "unit": "unit", "tile": "tile", "stages": "stages",
     "cluster": "cluster", "alignment": "alignment", "split_k": "split-K",
 }  # fmt: skip
 BUILT = {"registers": "registers", "shared_bytes": "shared B", "spilled_bytes": "spilled B", "status": "status"}
 NOTES = (
     "tile and cluster: of m, n, k. alignment: elements of A, B, C. layout: as BLAS has it, C row-major; a forward pass "
     "is tn, a data gradient tt, a weight gradient nt. stages 0: CUTLASS chooses.",
+    "pass: of a convolution in implicit form; where there is none, a GEMM.",
 )
 
 
@@ -36,8 +37,8 @@ def kernels_table(
 def _row(kernel: GemmKernel) -> dict:
     tile, cluster = ("x".join(map(str, sizes)) for sizes in (kernel.tile, kernel.cluster))
     return {
-        "name": kernel.name, "precision": precision_text(kernel.precision), "layout": kernel.layout,
-        "unit": kernel.unit, "tile": tile, "stages": kernel.stages, "cluster": cluster,
+        "name": kernel.name, "precision": precision_text(kernel.precision), "pass_": kernel.conv or None,
+        "layout": kernel.layout, "unit": kernel.unit, "tile": tile, "stages": kernel.stages, "cluster": cluster,
         "alignment": ",".join(map(str, kernel.alignment)), "split_k": " ".join(kernel.split_modes) or "none",
     }  # fmt: skip
 

@@ -33,7 +33,7 @@ def world(monkeypatch):
         asked.append((target, search))
         return KERNELS
 
-    monkeypatch.setattr("perfmodel.measure.cutlass.catalogue.catalogue", catalogue)
+    monkeypatch.setattr("perfmodel.gpu.all_kernels", catalogue)
     monkeypatch.setattr("perfmodel.measure.cutlass.toolchain.find_toolchain", lambda: "toolchain")
 
     def compiling(**results):
@@ -57,16 +57,17 @@ def test_the_list(cli, world):
     assert found.out.splitlines() == [
         "CUTLASS kernels for sm_75, search default",
         "",
-        "precision  layout  unit    tile       stages  cluster  alignment  split-K          name",
-        "---------  ------  ------  ---------  ------  -------  ---------  ---------------  ----------",
-        "fp16       tn      tensor  128x64x32       2  1x1x1    8,8,8      serial           half_large",
-        "fp16       nt      tensor  64x32x32        2  1x1x1    1,1,1      none             half_small",
-        "int8       tn      tensor  64x64x64        2  1x1x1    16,16,4    serial parallel  bytes",
+        "precision  pass  layout  unit    tile       stages  cluster  alignment  split-K          name",
+        "---------  ----  ------  ------  ---------  ------  -------  ---------  ---------------  ----------",
+        "fp16       –     tn      tensor  128x64x32       2  1x1x1    8,8,8      serial           half_large",
+        "fp16       –     nt      tensor  64x32x32        2  1x1x1    1,1,1      none             half_small",
+        "int8       –     tn      tensor  64x64x64        2  1x1x1    16,16,4    serial parallel  bytes",
         "",
         "3 kernels.",
-        "tile and cluster: of m, n, k. alignment: elements of A, B, C. layout: as BLAS has it, C row-major; a forward pass"
-        " is tn,",
+        "tile and cluster: of m, n, k. alignment: elements of A, B, C. layout: as BLAS has it, C row-major; a forward "
+        "pass is tn,",
         "a data gradient tt, a weight gradient nt. stages 0: CUTLASS chooses.",
+        "pass: of a convolution in implicit form; where there is none, a GEMM.",
     ]
 
 
@@ -112,7 +113,7 @@ def test_what_was_compiled(cli, world):
     found = cli("kernels", "7.5", "--build")
     assert (found.code, found.err) == (0, "")
     assert found.out.splitlines()[4].split() == [
-        "fp16", "tn", "tensor", "128x64x32", "2", "1x1x1", "8,8,8", "serial", "97", "24576", "0", "built",
+        "fp16", "–", "tn", "tensor", "128x64x32", "2", "1x1x1", "8,8,8", "serial", "97", "24576", "0", "built",
     ]  # fmt: skip
 
 

@@ -44,7 +44,10 @@ def test_help_of_each_verb(cli, verb):
     [
         ("speedups", "E1000 verb 'speedups' is not known. Did you mean speedup?"),
         ("reproduc", "E1000 verb 'reproduc' is not known. Did you mean reproduce?"),
-        ("", "E1000 verb '' is not known. Known: speedup, breakdown, reproduce, predict, profile, check, kernels, networks"),
+        (
+            "",
+            "E1000 verb '' is not known. Known: speedup, breakdown, reproduce, predict, profile, check, kernels",
+        ),
         ("common", "E1000 verb 'common' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
         ("\x1b[31m", "E1000 verb '\\x1b[31m' is not known."),

@@ -58,7 +58,10 @@ def twin(here):
         (("--search", "wide"), "E2003 --search goes with --gpu. Add it."),
         (("--baseline", "none"), "E2003 --baseline goes with --gpu. Add it."),
         (("--gpu", "-o", "a.jsonl", "--isolate", "none"), "E2003 --isolate none would end everything with a kernel "),
-        (("--gpu", "-o", "a.jsonl", "--mapping", "implicit"), "E2003 --mapping implicit has no kernels to time yet: "),
+        (
+            ("--gpu", "-o", "a.jsonl", "--mapping", "implicit", "--precision", "fp32,int8"),
+            "E2003 --mapping implicit has no kernels for the gradients of int8: ",
+        ),
         (("--gpu",), "E2003 -o is missing: where to write the profile. Add -o FILE.jsonl."),
         (("--gpu", "-o", "a.csv"), "E1904 a.csv: ends in '.csv'. Choose one of .jsonl."),
         (("--gpu", "--simulate", "calm", "-o", "a.jsonl"), "E1100 perfmodel profile: argument --simulate: not allowed"),
@@ -171,6 +174,7 @@ def machine(twin, monkeypatch, tmp_path_factory):
     monkeypatch.setattr(requirements, "installed", lambda name: found.cupy)
     monkeypatch.setattr(requirements, "cuda_of_cupy", lambda: found.cupy_cuda)
     monkeypatch.setattr(gpu, "catalogue", catalogue)
+    monkeypatch.setattr(gpu, "convolution_catalogue", lambda *arguments: ())
     monkeypatch.setenv("PERFMODEL_CACHE", str(found.root / "cache"))
     for name in DISTURBING:
         monkeypatch.delenv(name, raising=False)
@@ -534,6 +538,7 @@ def test_another_device_by_name(cli, card):
 
 def test_a_kernel_without_a_variant_ends_with_4(cli, card, monkeypatch):
     monkeypatch.setattr(gpu, "catalogue", partial(catalogue, kernels=[one for one in SIMT if one.layout != "nt"]))
+    monkeypatch.setattr(gpu, "convolution_catalogue", lambda *arguments: ())
     found = cli(*RUN)
     assert (found.code, found.err) == (4, "")
     assert found.out.startswith("a.jsonl: 7 kernels, 6 with intervals as narrow as asked, 1 failed\n")

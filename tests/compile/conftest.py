@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfmodel.errors import InputError
+from perfmodel.gpu import compilers_for
 from perfmodel.measure.cutlass.factory import Factory
 from perfmodel.measure.cutlass.toolchain import find_toolchain
 
@@ -36,7 +37,8 @@ def build_named(toolchain, tmp_path_factory):
 
     def build(target, names):
         kernels = {kernel.name: kernel for kernel in catalogue(target, "wide")}
-        return Factory(toolchain, target, cache, jobs=os.cpu_count() or 1).build([kernels[name] for name in names])
+        chosen = [kernels[name] for name in names]
+        return Factory(toolchain, target, cache, jobs=compilers_for(chosen)).build(chosen)
 
     return build
 

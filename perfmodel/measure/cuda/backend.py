@@ -17,7 +17,7 @@ from perfmodel.measure.cuda.instrument import Clock, Event, Stamp
 from perfmodel.measure.cuda.launching import Batch, Launcher
 from perfmodel.measure.cuda.operands import Operands, gemm_buffers, prepare, stream_buffers
 from perfmodel.measure.cuda.pool import Pool
-from perfmodel.measure.cuda.products import GemmProduct, gemm_product
+from perfmodel.measure.cuda.products import ConvolutionProduct, GemmProduct, convolution_product, gemm_product
 from perfmodel.measure.cuda.runtime import Runtime
 from perfmodel.measure.cuda.slab import slab_of
 from perfmodel.measure.cuda.stream_products import StreamProduct, stream_product
@@ -67,6 +67,7 @@ class CudaBackend:
                     self.launch_each(function, operands, 1, 0)
                     self.synchronise(TRIAL_S)
                 finally:
+                    operands.block.content = ()  # nobody will ask for zeros again
                     self.release(operands)
         return function
 
@@ -82,7 +83,7 @@ class CudaBackend:
         """One piece of memory with all sets, filled on the device."""
         problem = kernel.problem
         if isinstance(problem, Gemm):
-            buffers = gemm_buffers(problem, data)
+            buffers = gemm_buffers(problem, self._builder.matrices(kernel), data)
         else:
             buffers = stream_buffers(self._streams.kernel(problem, kernel.variant).buffers, data)
         slab = slab_of(buffers, sets)
@@ -157,10 +158,14 @@ class CudaBackend:
         """Sleep."""
         self._runtime.wait(seconds)
 
-    def product(self, function: Function, kernel: Kernel, data: str, seed: int) -> GemmProduct | StreamProduct:
+    def product(
+        self, function: Function, kernel: Kernel, data: str, seed: int
+    ) -> GemmProduct | ConvolutionProduct | StreamProduct:
         """The output of one launch on fresh operands and poison; a smaller problem where this one is very large."""
         if not isinstance(kernel.problem, Gemm):
             return stream_product(self, self._runtime, self._checks, self._streams, kernel, seed)
+        if conv := self._builder.convolution(kernel):
+            return convolution_product(self, self._runtime, self._checks, self._pool, conv, kernel, data, seed)
         return gemm_product(self, self._runtime, self._checks, self._pool, function, kernel, data, seed)
 
     def state(self) -> dict:

@@ -14,18 +14,20 @@ from perfmodel.measure.cutlass.kernels import read_variant
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A kernel of the catalogue for one problem: k in `parts`, added up as `mode` says."""
+    """A kernel of the catalogue for one problem: k in `parts`, added up as `mode` says; `alignment` in elements."""
 
     loaded: LoadedKernel
     parts: int
     mode: str
     resources: Mapping[str, int]
+    alignment: tuple[int, ...] = (1, 1, 1)
 
 
 @dataclass(slots=True)
 class Catalogue:
     """Kernels by name. `manifest` has `compiler`, `fingerprint` and `kernels`: for each name its `path`, `index`,
-    `operand`, `accumulator`, `output`, `layout`, `split_modes` and `resources`."""
+    `operand`, `accumulator`, `output`, `layout`, `split_modes`, `resources`; a convolution's has `conv`, the pass, and
+    `alignment`."""
 
     manifest: Mapping
     _libraries: dict[str, Library] = field(default_factory=dict)
@@ -48,7 +50,8 @@ class Catalogue:
             raise BuildFailed(f"the kernel {name} is not in the manifest", "Compile it first.")
         self._check(gemm, name, parts, mode, entry)
         loaded = self._library(entry["path"])[entry["index"]]
-        return Choice(loaded, parts, mode, _whole_numbers(entry.get("resources", {})))
+        resources = _whole_numbers(entry.get("resources", {}))
+        return Choice(loaded, parts, mode, resources, tuple(entry.get("alignment", (1, 1, 1))))
 
     def _check(self, gemm: Gemm, name: str, parts: int, mode: str, entry: Mapping) -> None:
         p = gemm.precision
@@ -59,6 +62,10 @@ class Catalogue:
         for key, value in wanted.items():
             if entry[key] != value:
                 raise BuildFailed(f"{name} has the {key} {entry[key]}, not {value}", "Choose another kernel.")
+        does, asked = entry.get("conv", ""), gemm.conv.pass_ if gemm.conv else ""
+        if does != asked:
+            found = f"{name} computes {does or 'matrix products'}, not {asked or 'matrix products'}"
+            raise BuildFailed(found, "Choose another kernel.")
         if parts > 1 and mode not in entry.get("split_modes", ()):
             raise BuildFailed(f"{name} does not split k in {mode} mode", "Choose another kernel.")
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+import numpy as np
+
 from perfmodel.measure.backend import BuildFailed, CaptureFailed, DeviceLost, OutOfDeviceMemory
 from perfmodel.measure.cuda.cublas import WORKSPACE_BYTES, Cublas, version
 from perfmodel.measure.cuda.driver import device_uuid
@@ -86,20 +88,17 @@ class CupyRuntime:
     @told
     def upload(self, pointer: int, data: bytes) -> None:
         if data:
-            held = ctypes.create_string_buffer(data, len(data))
-            address = ctypes.addressof(held)
-            self._api.memcpyAsync(pointer, address, len(data), self._api.memcpyHostToDevice, self.stream)
+            held = np.frombuffer(data, np.uint8)  # its address, not a copy
+            self._api.memcpyAsync(pointer, held.ctypes.data, len(data), self._api.memcpyHostToDevice, self.stream)
             self._api.streamSynchronize(self.stream)
 
     @told
-    def download(self, pointer: int, size_bytes: int) -> bytes:
-        if not size_bytes:
-            return b""
-        to = (ctypes.c_char * size_bytes)()
-        kind = self._api.memcpyDeviceToHost
-        self._api.memcpyAsync(ctypes.addressof(to), pointer, size_bytes, kind, self.stream)
-        self._api.streamSynchronize(self.stream)
-        return bytes(to)
+    def download(self, pointer: int, size_bytes: int) -> memoryview:
+        to = np.empty(size_bytes, np.uint8)  # no zeros, no second copy: it may be hundreds of MB
+        if size_bytes:
+            self._api.memcpyAsync(to.ctypes.data, pointer, size_bytes, self._api.memcpyDeviceToHost, self.stream)
+            self._api.streamSynchronize(self.stream)
+        return memoryview(to)
 
     @told
     def compile(self, source: str, name: str) -> int:

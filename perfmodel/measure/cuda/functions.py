@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from perfmodel.convolution import Convolution
 from perfmodel.gemm import Gemm
 from perfmodel.measure.backend import BuildFailed
 from perfmodel.measure.cuda.matrices import matrices_of
@@ -13,6 +14,8 @@ from perfmodel.measure.cuda.operands import A, B, C, Operands
 from perfmodel.measure.cuda.pool import Block, Pool
 from perfmodel.measure.cuda.runtime import Runtime
 from perfmodel.measure.cutlass.cabi import LoadedKernel, Problem, handle_array, status_text
+from perfmodel.measure.cutlass.geometry import geometry
+from perfmodel.measure.cutlass.implicit import implicit_gemm
 
 SPLIT_MODES = {"none": 0, "serial": 0, "parallel": 1}
 SOME_ADDRESS = 1 << 20  # aligned to all that matters
@@ -69,6 +72,15 @@ def problem_of(gemm: Gemm, parts: int, mode: str, sms: int) -> Problem:
         m=gemm.m, n=gemm.n, k=gemm.k, batch=gemm.batch, split_k=parts, split_mode=SPLIT_MODES[mode],
         lda=a.line, ldb=b.line, ldc=c.line, stride_a=a.stride, stride_b=b.stride, stride_c=c.stride,
         a=SOME_ADDRESS, b=SOME_ADDRESS, c=SOME_ADDRESS, sms=sms,
+    )  # fmt: skip
+
+
+def convolution_of(conv: Convolution, parts: int, mode: str, sms: int) -> Problem:
+    """A convolution, padded as its kernel wants it, as the kernel libraries take it."""
+    gemm = implicit_gemm(Gemm(1, 1, 1), conv)
+    return Problem(
+        m=gemm.m, n=gemm.n, k=gemm.k, split_k=parts, split_mode=SPLIT_MODES[mode],
+        a=SOME_ADDRESS, b=SOME_ADDRESS, c=SOME_ADDRESS, sms=sms, **geometry(conv),
     )  # fmt: skip
 
 

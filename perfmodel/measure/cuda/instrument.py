@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -106,9 +105,17 @@ def rate_hz(first: np.ndarray, last: np.ndarray) -> float:
     >>> rate_hz(np.array([[0, 10, 100], [1, 0, 100]]), np.array([[0, 3010, 2100], [2, 9, 9]]))
     1500000000.0
     """
-    before = {int(row[0]): row for row in first[::-1]}  # the first row of each multiprocessor counts
-    rates = []
-    for row in last[np.unique(last[:, 0], return_index=True)[1]]:
-        if (start := before.get(int(row[0]))) is not None and int(row[2]) > int(start[2]):
-            rates.append((int(row[1]) - int(start[1])) / (int(row[2]) - int(start[2])) * 1e9)
-    return median(rates) if rates else math.nan
+    first, last = first.astype(np.int64), last.astype(np.int64)  # the timer has more digits than FP64
+    count = 1 + max(first[:, 0].max(), last[:, 0].max())
+    start, end = _first_rows(first, count), _first_rows(last, count)
+    both = (start >= 0) & (end >= 0)
+    cycles, elapsed_ns = (last[end[both], 1:] - first[start[both], 1:]).T
+    known = elapsed_ns > 0
+    return float(np.median(cycles[known] / elapsed_ns[known])) * 1e9 if known.any() else math.nan
+
+
+def _first_rows(stamp: np.ndarray, count: int) -> np.ndarray:
+    """The place of the first row of each multiprocessor, -1 where there is none."""
+    rows = np.full(count, -1)
+    rows[stamp[::-1, 0]] = np.arange(len(stamp))[::-1]  # of those with the same number, the last that is written stays
+    return rows

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from perfmodel.lowering.gemms import LAYOUT_OF
 from perfmodel.measure.backend import BuildFailed
 from perfmodel.measure.cuda.elements import CODES, CONSTANT, DRAWS, NORMAL, Fill, fills_of
-from perfmodel.measure.cuda.matrices import matrices_of
+from perfmodel.measure.cuda.matrices import Matrix
 from perfmodel.measure.cuda.pool import Block
 from perfmodel.measure.cuda.slab import GUARD_BYTE, Buffer, Slab
 from perfmodel.measure.cuda.tools import Tools
@@ -44,13 +45,14 @@ class Operands:
         return [(start + i) % self.slab.sets for i in range(min(launches, self.slab.sets))]
 
 
-def gemm_buffers(gemm: Gemm, data: str) -> tuple[Buffer, ...]:
-    """A, B and C of all products of the batch; `BuildFailed` for a precision that is not stored here."""
-    a, b, c = matrices_of(gemm)
+def gemm_buffers(gemm: Gemm, matrices: Sequence[Matrix], data: str) -> tuple[Buffer, ...]:
+    """A, B and C of a GEMM, stored as these matrices; `BuildFailed` for a precision that is not stored here."""
+    a, b, c = matrices
     for form in (gemm.precision.operand, gemm.precision.output):
         if form.name not in CODES:
             raise BuildFailed(f"no kernel here reads {form.name}", "Choose another precision.")
-    fill_a, fill_b = fills_of(gemm.precision, gemm.layout, data)
+    roles = LAYOUT_OF[gemm.conv.pass_] if gemm.conv else gemm.layout  # a convolution's pass says what it multiplies
+    fill_a, fill_b = fills_of(gemm.precision, roles, data)
     return (
         Buffer(a.size_bytes, _drawn(a.elements, fill_a), fill_a),
         Buffer(b.size_bytes, _drawn(b.elements, fill_b), fill_b),

@@ -64,7 +64,11 @@ class Pool:
                 return Block(self._runtime.allocate(whole_bytes), whole_bytes)
         if block := self._fitting(size_bytes, 2 * SPARE, bare=False):
             return block
-        self.trim()
+        while self._free and self._runtime.memory()[0] < whole_bytes + RESERVE_BYTES:
+            self._runtime.free(self._free.pop(0).pointer)  # the one that has been idle for longest
+        with suppress(OutOfDeviceMemory):
+            return Block(self._runtime.allocate(whole_bytes), whole_bytes)
+        self.trim()  # what is free may lie in pieces
         try:
             return Block(self._runtime.allocate(whole_bytes), whole_bytes)
         except OutOfDeviceMemory:

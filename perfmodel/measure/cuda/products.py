@@ -1,4 +1,4 @@
-"""The output of one launch of a GEMM, for checking: a `Product` whose data stay on the device."""
+"""The output of one launch, for checking: a `Product` whose data stay on the device."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from perfmodel.convolution import Convolution
 from perfmodel.gemm import Gemm
 from perfmodel.measure.backend import Backend
 from perfmodel.measure.cuda.checks import Checks
+from perfmodel.measure.cuda.convolution_products import ConvolutionProduct
 from perfmodel.measure.cuda.elements import poison_of
+from perfmodel.measure.cuda.implicit import fewer_images, tensors_of
 from perfmodel.measure.cuda.matrices import Matrix, checkable, matrices_of
 from perfmodel.measure.cuda.operands import A, B, C, Operands
 from perfmodel.measure.cuda.pool import Pool
 from perfmodel.measure.cuda.runtime import Runtime
+from perfmodel.measure.cuda.sampled import chosen_of, most_sampled
 from perfmodel.profiles.kernel import Kernel
 
 LIMIT_S = 60.0
-LEAST_SAMPLED, MOST_SAMPLED = 16, 48  # rows, and as many columns
-SAMPLED_NUMBERS = 2**22  # of A and of B each, where k is deep
 
 
 class GemmProduct:
@@ -37,8 +39,8 @@ class GemmProduct:
     def sample(self, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Random rows of A, random columns of B and where they meet in C; the last row and column are among them."""
         generator = np.random.default_rng(seed)
-        most = min(max(SAMPLED_NUMBERS // self._gemm.k, LEAST_SAMPLED), MOST_SAMPLED)
-        rows, columns = (_chosen(generator, size, most) for size in (self._gemm.m, self._gemm.n))
+        most = most_sampled(self._gemm.k)
+        rows, columns = (chosen_of(generator, size, most) for size in (self._gemm.m, self._gemm.n))
         a, b, c = self._of_batch(generator)
         read = self._checks.elements
         return read(*a, rows=rows), read(*b, columns=columns), read(*c, rows=rows, columns=columns)
@@ -61,13 +63,6 @@ class GemmProduct:
         ]
 
 
-def _chosen(generator: np.random.Generator, size: int, most: int) -> np.ndarray:
-    chosen = generator.choice(size, min(size, most), replace=False)
-    if size - 1 not in chosen:
-        chosen[0] = size - 1  # where tiles are cut off
-    return np.sort(chosen)
-
-
 def gemm_product(
     backend: Backend, runtime: Runtime, checks: Checks, pool: Pool, function, kernel: Kernel, data: str, seed: int
 ) -> GemmProduct:
@@ -78,18 +73,35 @@ def gemm_product(
         function = backend.build(kernel)
     operands = backend.allocate(kernel, 1, data, seed)
     try:
-        unwritten = _run_poisoned(backend, runtime, checks, pool, function, operands, gemm)
+        unwritten = run_poisoned(backend, runtime, checks, pool, function, operands, matrices_of(gemm)[C])
         return GemmProduct(checks, operands, gemm, unwritten, backend.release)
     except BaseException:
         backend.release(operands)
         raise
 
 
-def _run_poisoned(
-    backend: Backend, runtime: Runtime, checks: Checks, pool: Pool, function, operands: Operands, gemm: Gemm
+def convolution_product(
+    backend: Backend, runtime: Runtime, checks: Checks, pool: Pool, conv: Convolution, kernel: Kernel, data: str,
+    seed: int,
+) -> ConvolutionProduct:  # fmt: skip
+    """The same of a convolution, padded as the kernel wants it, on as many images as can be checked."""
+    gemm, conv = fewer_images(kernel.problem, conv)
+    kernel = replace(kernel, problem=gemm)
+    function, operands = backend.build(kernel), backend.allocate(kernel, 1, data, seed)
+    try:
+        output = tensors_of(conv, gemm.precision)[C]
+        unwritten = run_poisoned(backend, runtime, checks, pool, function, operands, output)
+        return ConvolutionProduct(checks, operands, gemm.precision, conv, unwritten, backend.release)
+    except BaseException:
+        backend.release(operands)
+        raise
+
+
+def run_poisoned(
+    backend: Backend, runtime: Runtime, checks: Checks, pool: Pool, function, operands: Operands, matrix: Matrix
 ) -> int:
     """How many elements of C a launch left unwritten; where no poison is safe, two launches must agree on them."""
-    matrix, c = matrices_of(gemm)[C], operands.address(0, C)
+    c = operands.address(0, C)
     *earlier, last = poison_of(matrix.format)
     other = pool.take(matrix.size_bytes)[0] if earlier else None
     try:

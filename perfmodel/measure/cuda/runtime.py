@@ -90,8 +90,8 @@ class Runtime(Protocol):
         """Copy to the device, after what is enqueued; returns when the data may change."""
         ...
 
-    def download(self, pointer: int, size_bytes: int) -> bytes:
-        """Copy from the device, after what is enqueued."""
+    def download(self, pointer: int, size_bytes: int) -> bytes | memoryview:
+        """Copy from the device, after what is enqueued. Nobody writes into it."""
         ...
 
     def compile(self, source: str, name: str) -> Any:

@@ -14,11 +14,15 @@ from perfmodel.measure.cuda.operands import Operands
 from perfmodel.measure.cuda.products import LIMIT_S
 from perfmodel.measure.cuda.runtime import Runtime
 from perfmodel.measure.cuda.streams import Streams
+from perfmodel.measure.streams.windows import Window
 from perfmodel.profiles.kernel import Kernel
 
-MOST_BYTES = 2**24  # read and written by an instance
+MOST_BYTES = 2**23  # read and written by an instance
 POISON = 0xFF
-LAUNCHES = 2  # the second shows what the first left behind
+LANES = 16  # elements of one byte that a thread moves at a time
+# Blocks on a multiprocessor (0: as when it is timed) of each launch. A small instance leaves a full grid nothing to go
+# round for: few blocks show the loops. The second launch shows what the first left behind.
+GRIDS = (0, 1)
 EMPTY = np.zeros((0, 0))
 
 
@@ -46,11 +50,11 @@ def stream_product(
 
     kernel = replace(kernel, problem=followable(kernel.problem, lambda op: _exists(streams, op, kernel.variant)))
     stream = streams.kernel(kernel.problem, kernel.variant)
-    function = backend.build(kernel)
+    functions = [streams.build(kernel.problem, kernel.variant, blocks) for blocks in GRIDS]
     operands = backend.allocate(kernel, 1, "zeros", seed)
     try:
         inputs, wrong = sample_inputs(stream, seed), 0
-        for _ in range(LAUNCHES):
+        for function in functions:
             _set(runtime, operands, stream, inputs)
             backend.launch_each(function, operands, 1, 0)
             backend.synchronise(LIMIT_S)
@@ -94,10 +98,15 @@ def followable(op: MemoryOp, exists) -> MemoryOp:
     first = op.shape[0]
     fewer = max(1, int(first * MOST_BYTES / op.bytes))
     fewer = fewer // 1024 * 1024 + first % 1024 if fewer >= 2048 else fewer
+    shape, written = (fewer, *op.shape[1:]), fewer / first
+    if op.op == "im2col_transposed":  # the length of its rows is counted in pixels: of fewer images, fewer
+        stored = op.shape[-1]
+        pixels = Window(*shape).rows
+        shape = (*shape[:-1], pixels + (stored - pixels) % LANES)  # as aligned as before: another length is other code
+        written = shape[-1] / stored
     smaller = replace(
-        op, shape=(fewer, *op.shape[1:]), bytes_read=op.bytes_read * fewer / first,
-        bytes_written=op.bytes_written * fewer / first,
-    )  # fmt: skip
+        op, shape=shape, bytes_read=op.bytes_read * fewer / first, bytes_written=op.bytes_written * written
+    )
     return smaller if exists(smaller) else op
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perfmodel.errors import PerfModelError
 from perfmodel.measure.backend import BuildFailed
@@ -39,27 +38,44 @@ class Streams:
                 raise BuildFailed(f"{problem.place} {problem.found}", problem.fix) from None
         return self._kernels[op, variant]
 
-    def build(self, op: MemoryOp, variant: str) -> Function:
-        """The kernel, compiled and loaded."""
+    def build(self, op: MemoryOp, variant: str, blocks_per_sm: int = 0) -> Function:
+        """The kernel, compiled and loaded; at most so many blocks on a multiprocessor (0: as many as are usual)."""
         from perfmodel.measure.streams.sources import source_text
 
         kernel = self.kernel(op, variant)
         if self._module is None:
             self._module = self._runtime.compile(source_text(), "perfmodel_streams.cu")
-        launches = [(one, self._runtime.function(self._module, one.entry)) for one in kernel.launches(self._sms)]
-        places = {buffer.name: number for number, buffer in enumerate(kernel.buffers)}
+        launches = [self._prepared(kernel, one) for one in kernel.launches(self._sms, blocks_per_sm)]
 
         def run(operands: Operands, number: int) -> None:
-            for one, entry in launches:
-                arguments = arguments_of(one, lambda name: operands.address(number, places[name]))
-                self._runtime.launch(entry, one.grid, one.block, arguments, one.shared_bytes)
+            for launch, entry, arguments, addresses in launches:
+                for argument, place in addresses:
+                    argument.value = operands.address(number, place)
+                self._runtime.launch(entry, launch.grid, launch.block, arguments, launch.shared_bytes)
 
-        resources = self._runtime.attributes(launches[0][1]) if launches else {}
+        resources = self._runtime.attributes(launches[0].entry) if launches else {}
         return Function(lambda operands: OneByOne(operands, run), resources)
 
+    def _prepared(self, kernel: StreamKernel, launch: Launch) -> _Prepared:
+        entry, arguments = self._runtime.function(self._module, launch.entry), arguments_of(launch)
+        places = {buffer.name: number for number, buffer in enumerate(kernel.buffers)}
+        pairs = zip(arguments, launch.arguments, strict=True)
+        addresses = [(argument, places[one]) for argument, one in pairs if isinstance(one, str)]
+        return _Prepared(launch, entry, arguments, addresses)
 
-def arguments_of(launch: Launch, address: Callable[[str], int]) -> list[Argument]:
-    """The arguments of a launch: the addresses of its buffers, and numbers of the types that it names."""
-    return [
-        ctypes.c_void_p(address(one)) if isinstance(one, str) else TYPES[one[0]](one[1]) for one in launch.arguments
-    ]
+
+class _Prepared(NamedTuple):
+    """A launch whose arguments are made once: up to 51 of them, and graphs of hundreds of launches for each visit.
+
+    `addresses` are those arguments that a set of operands decides, each with the number of its buffer.
+    """
+
+    launch: Launch
+    entry: Any
+    arguments: list[Argument]
+    addresses: list[tuple[Argument, int]]
+
+
+def arguments_of(launch: Launch) -> list[Argument]:
+    """The arguments of a launch: no addresses yet, and numbers of the types that it names."""
+    return [ctypes.c_void_p() if isinstance(one, str) else TYPES[one[0]](one[1]) for one in launch.arguments]

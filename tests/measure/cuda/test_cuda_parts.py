@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from perfmodel.gemm import Gemm
+from perfmodel.lowering import MemoryOp
 from perfmodel.measure.backend import (
     READINGS,
     BuildFailed,
@@ -26,6 +27,9 @@ from perfmodel.measure.cuda.matrices import checkable, matrices_of
 from perfmodel.measure.cuda.pool import GRAIN_BYTES, RESERVE_BYTES, Pool
 from perfmodel.measure.cuda.readings import Readings
 from perfmodel.measure.cuda.slab import Buffer, slab_of
+from perfmodel.measure.cuda.stream_products import MOST_BYTES, followable
+from perfmodel.measure.cuda.streams import Streams
+from perfmodel.measure.streams.catalogue import stream_kernel
 
 
 def test_the_maker_can_cross_to_the_worker():
@@ -117,6 +121,17 @@ def test_free_blocks_go_back_where_memory_is_short():
     assert caught.value.args == (2**33, RESERVE_BYTES)
 
 
+def test_no_more_goes_back_than_is_needed_and_the_longest_idle_first():
+    memory = Memory(RESERVE_BYTES + 12 * GRAIN_BYTES)
+    pool = Pool(memory)
+    blocks = [pool.take(4 * GRAIN_BYTES)[0] for _ in range(3)]
+    for block in (blocks[1], blocks[2], blocks[0]):
+        pool.give(block)
+    pool.take(8 * GRAIN_BYTES)
+    assert pool.take(4 * GRAIN_BYTES)[0] is blocks[0]
+    assert memory.asked == 4
+
+
 def test_sets_do_not_overlap_and_outputs_have_guards():
     buffers = (Buffer(100, 100), Buffer(300, 300), Buffer(1000, 1000, written=True))
     slab = slab_of(buffers, 3)
@@ -141,6 +156,13 @@ def test_lines_of_vectors_are_those_of_blas():
 def test_no_common_multiprocessor_gives_no_clock():
     assert np.isnan(rate_hz(np.array([[0, 1, 1]]), np.array([[1, 2, 2]])))
     assert np.isnan(rate_hz(np.array([[0, 1, 5]]), np.array([[0, 2, 5]])))  # a timer that stood still
+
+
+def test_the_first_row_of_each_multiprocessor_counts():
+    day_ns = 1_790_000_000_000_000_000  # since 1970: more digits than FP64 has
+    first = [[1, 50, day_ns], [0, 10, day_ns], [1, 90, day_ns + 5], [2, 0, day_ns]]
+    last = [[3, 0, day_ns], [1, 2050, day_ns + 1000], [0, 2010, day_ns + 1000], [1, 9999, day_ns + 1001]]
+    assert rate_hz(*(np.array(rows, np.uint64) for rows in (first, last))) == 2e9
 
 
 def test_one_device_is_shown():
@@ -208,3 +230,35 @@ def test_without_nvml_nothing_is_readable():
         with pytest.raises(NotReadable, match="missing"):
             readings(name)
     assert readings.driver() == ""
+
+
+FAR_TOO_LARGE = (
+    (256, 3, 224, 224, 11, 11, 4, 4, 2, 2, 1, 1, 1, 774400), (256, 3, 224, 224, 7, 7, 2, 2, 3, 3, 1, 1, 1, 3211264),
+    (256, 384, 13, 13, 3, 3, 1, 1, 1, 1, 1, 1, 1, 43264), (256, 32, 14, 14, 3, 3, 1, 1, 1, 1, 1, 1, 2, 50180),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", FAR_TOO_LARGE)
+def test_matrices_with_pixels_along_their_rows_are_checked_on_fewer_images(shape):
+    columns = shape[1] // shape[12] * shape[4] * shape[5]
+    images = shape[0] * shape[1] * shape[2] * shape[3]
+    op = MemoryOp(float(images), float(shape[12] * columns * shape[-1]), "im2col_transposed", shape)
+
+    def exists(smaller):
+        return bool(stream_kernel(smaller).buffers)  # refuses bytes that do not belong to the shape
+
+    smaller = followable(op, exists)
+    assert smaller.bytes <= 1.1 * MOST_BYTES
+    assert smaller.shape[:-1] == (smaller.shape[0], *shape[1:-1])
+    assert smaller.shape[-1] % 16 == shape[-1] % 16
+
+
+def test_arguments_of_launches_are_those_of_the_set(runtime):
+    op = MemoryOp(4.0 * 5003, 5003.0, "quantise", (5003,))
+    seen = []
+    runtime.launch = lambda function, grid, block, arguments, shared: seen.append([one.value for one in arguments])
+    function = Streams(runtime, 2).build(op, "")
+    operands = SimpleNamespace(address=lambda number, place: 1000 * (number + 1) + place)
+    function.bind(operands).run([0, 3], 3)
+    assert [row[:2] for row in seen] == [[1000, 1001], [4000, 4001], [1000, 1001]]
+    assert seen[0][6:] == seen[1][6:]

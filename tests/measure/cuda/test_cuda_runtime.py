@@ -1,5 +1,6 @@
 """The seam to CuPy without a GPU: what CuPy raises never gets out, and every name that is used exists."""
 
+import ctypes
 import importlib.util
 import re
 import sys
@@ -124,3 +125,20 @@ def test_a_chip_newer_than_the_compiler_gets_ptx(compiler):
 def test_an_error_of_the_compiler_is_told(compiler):
     with pytest.raises(BuildFailed, match=r"identifier .b. is undefined"):
         nvrtc.compiled(compiler, (7, 5), "__global__ void f(int *a) { a[0] = b; }", "perfmodel.cu")
+
+
+def test_data_cross_both_ways(monkeypatch):
+    waited = []
+
+    def copy(to, source, size, kind, stream):
+        ctypes.memmove(to, source, size)
+
+    runtime = made(
+        monkeypatch, memcpyAsync=copy, memcpyHostToDevice=1, memcpyDeviceToHost=2, streamSynchronize=waited.append
+    )
+    memory = ctypes.create_string_buffer(5)
+    runtime.upload(ctypes.addressof(memory), b"seven")
+    data = runtime.download(ctypes.addressof(memory), 5)
+    assert (memory.raw, bytes(data), int.from_bytes(data, "big")) == (b"seven", b"seven", 0x736576656E)
+    assert waited == [99, 99]
+    assert bytes(runtime.download(0, 0)) == b""

@@ -3,15 +3,23 @@
 typedef unsigned long long u64;
 enum { FP64, FP32, BF16, FP16, E4M3, E5M2, INT32, INT8, INT4 };
 
+__device__ inline double double_of(u64 bits) {
+  union { u64 whole; double number; } same = {bits};
+  return same.number;
+}
+
+// Put together from its bits: arithmetic in FP64 would take the time, where a chip has little of it.
 __device__ inline double small_float(unsigned bits, int exponent_bits, int fraction_bits, bool has_infinity) {
   int bias = (1 << (exponent_bits - 1)) - 1, top = (1 << exponent_bits) - 1;
   int exponent = (int)(bits >> fraction_bits) & top;
-  unsigned fraction = bits & ((1u << fraction_bits) - 1);
-  double sign = bits >> (exponent_bits + fraction_bits) & 1 ? -1.0 : 1.0;
+  u64 fraction = bits & ((1u << fraction_bits) - 1), sign = (u64)(bits >> (exponent_bits + fraction_bits) & 1) << 63;
   if (exponent == top && (has_infinity || fraction == (1u << fraction_bits) - 1))
-    return has_infinity && fraction == 0 ? sign * ldexp(1.0, 1024) : sqrt(-1.0);
-  if (exponent == 0) return sign * ldexp((double)fraction, 1 - bias - fraction_bits);
-  return sign * ldexp((double)(fraction | 1u << fraction_bits), exponent - bias - fraction_bits);
+    return double_of(has_infinity && fraction == 0 ? sign | 0x7FFull << 52 : 0x7FF8ull << 48);
+  if (exponent == 0) {
+    double unit = double_of((u64)(1024 - bias - fraction_bits) << 52);
+    return fraction == 0 ? double_of(sign) : double_of(sign | 0x3FFull << 52) * (double)fraction * unit;
+  }
+  return double_of(sign | (u64)(exponent - bias + 1023) << 52 | fraction << (52 - fraction_bits));
 }
 
 __device__ inline double element(const void *base, int code, u64 i) {
