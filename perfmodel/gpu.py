@@ -152,7 +152,9 @@ def _row(kernel: GemmKernel, built: Built | Failed | None) -> Mapping:
 
 
 def compilers_for(kernels: Sequence[GemmKernel]) -> int:
-    """Compilers at a time: one for each core, as far as the memory goes."""
+    """Compilers at a time: as many as PERFMODEL_JOBS says, else one for each core, as far as the memory goes."""
+    if (named := os.environ.get("PERFMODEL_JOBS", "")).isdecimal() and int(named) > 0:
+        return int(named)
     unit_bytes = max((UNIT_BYTES[kernel.generation] for kernel in kernels), default=1.0)
     return max(1, min(os.cpu_count() or 1, int(_free_bytes() // unit_bytes)))
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from perfmodel.measure.recorder import free_number, open_number
 from perfmodel.measure.session import Outcome, Session
 from perfmodel.measure.settings import Settings
 from perfmodel.measure.simulated import Truth
+from perfmodel.output import own_version
 from perfmodel.plan import Plan, PlannedKernel
 from perfmodel.profiles.environment import environment_key, make_header
 from perfmodel.profiles.journal import Journal
@@ -97,7 +97,7 @@ def stopped_by_signals() -> Iterator[Callable[[], bool]]:
 def _journal(path, environment: Mapping, mode: str) -> Journal:
     if mode == "new":
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return Journal.create(path, make_header(dict(environment), now, f"perfmodel {version('perfmodel')}"))
+        return Journal.create(path, make_header(dict(environment), now, f"perfmodel {own_version()}"))
     journal = Journal.open(path)
     if journal.header["environment_key"] != environment_key(dict(environment)):
         journal.close()

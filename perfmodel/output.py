@@ -95,3 +95,13 @@ def check_target(path: Path) -> int | None:
 def _place(path: str | os.PathLike) -> str:
     text = os.fspath(path)
     return text if text and text.isprintable() else quote(text)
+
+
+def own_version() -> str:
+    """The version of this package, for what it writes; `unknown` where its files are used without being installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("perfmodel")
+    except PackageNotFoundError:
+        return "unknown"

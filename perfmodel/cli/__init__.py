@@ -93,9 +93,9 @@ def _dispatch(arguments: list[str]) -> int:
         print(overview())
         return OK if arguments else BAD_INPUT
     if arguments[0] in ("-V", "--version"):
-        from importlib.metadata import version
+        from perfmodel.output import own_version
 
-        print(f"perfmodel {version('perfmodel')}")
+        print(f"perfmodel {own_version()}")
         return OK
     from perfmodel.errors import PerfModelError, unknown_name
 

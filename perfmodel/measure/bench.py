@@ -40,6 +40,7 @@ class Bench:
         self._settings = settings
         self._backend = make()
         self._functions: dict[Kernel, object] = {}
+        self._mix: tuple[Kernel, ...] = ()
 
     def facts(self) -> DeviceFacts:
         """What the device is."""
@@ -145,9 +146,13 @@ class Bench:
             found["verification"] = verify(visit.kernel, self._product(visit.kernel), "sample", visit.seed).to_json()
         return found
 
-    def settle(self, kernels: Sequence[Kernel], first: int, limit_s: float) -> dict:
+    def keep_mix(self, kernels: Sequence[Kernel]) -> None:
+        """The kernels that `settle` runs where it is given none."""
+        self._mix = tuple(kernels)
+
+    def settle(self, kernels: Sequence[Kernel] | None, first: int, limit_s: float) -> dict:
         """Run kernels in turn for about `limit_s`; see `run_mix`."""
-        settings = self._settings
+        settings, kernels = self._settings, self._mix if kernels is None else kernels
         return run_mix(self._backend, self._function, kernels, first, limit_s, settings.data, settings.watchdog_s)
 
     def canary(self) -> dict:

@@ -20,14 +20,17 @@ DIED = "it brought the device down, twice"
 
 
 def choose(
-    job: Job, index: int, bench, instrument: Mapping, seed: int, attempt: Attempt, recorder: Recorder
+    job: Job, index: int, bench, instrument: Mapping, seed: int, attempt: Attempt, recorder: Recorder, deadly: set[str]
 ) -> tuple[Job, dict]:  # fmt: skip
     """The job with the variant that was chosen, and what was found of it: the `kernel` record of `index`.
 
-    A job none of whose variants is right stays as it is, and its record says why the fastest was refused.
+    A job none of whose variants is right stays as it is, and its record says why the fastest was refused. `deadly`
+    holds the names of implementations that brought the device down twice, and gets further ones: while there are
+    others, they are not tried again.
     """
     reasons = []
-    for position in _fastest_first(job, index, bench, instrument, seed, attempt):
+    job = replace(job, variants=_without(deadly, job.variants))
+    for position in _fastest_first(job, index, bench, instrument, seed, attempt, deadly):
         kernel = _kernel(job, position)
         row = attempt(
             lambda kernel=kernel: {"what": kernel.to_json(), **bench.prepare(kernel, instrument, seed)},
@@ -37,12 +40,25 @@ def choose(
             chosen = replace(job, kernel=kernel)
             found = {name: value for name, value in row.items() if name not in STEP_KEYS}
             return chosen, recorder.note(type="kernel", kernel=index, **chosen.about(), **found)
+        if row is None:
+            deadly.add(_name(kernel.variant))
         reasons.append((kernel, row["status"], row.get("reason", "")) if row else (kernel, "failed", DIED))
     kernel, status, reason = reasons[0]
     return job, recorder.note(type="kernel", kernel=index, status=status, reason=reason, **job.about(kernel))
 
 
-def _fastest_first(job: Job, index: int, bench, instrument: Mapping, seed: int, attempt: Attempt) -> list[int]:
+def _name(variant: str) -> str:
+    """The implementation, whatever its split of k."""
+    return variant.partition(" ")[0]
+
+
+def _without(deadly: set[str], variants: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(variant for variant in variants if _name(variant) not in deadly) or variants
+
+
+def _fastest_first(
+    job: Job, index: int, bench, instrument: Mapping, seed: int, attempt: Attempt, deadly: set[str]
+) -> list[int]:  # fmt: skip
     """The places of the variants by the time of a moment; those that have none come last, in their order."""
     if len(job.variants) == 1:
         return [0]
@@ -53,6 +69,8 @@ def _fastest_first(job: Job, index: int, bench, instrument: Mapping, seed: int, 
             lambda kernel=kernel: {"what": kernel.to_json(), **bench.pilot(kernel, instrument, seed)},
             type="pilot", kernel=index, position=position,
         )  # fmt: skip
+        if row is None:
+            deadly.add(_name(kernel.variant))
         seconds = row.get("expected_s") if row else None
         times.append((math.inf if seconds is None else seconds, position))
     return [position for _, position in sorted(times)]

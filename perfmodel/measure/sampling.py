@@ -12,6 +12,7 @@ from perfmodel.measure.settings import MOST_LAUNCHES, Settings
 from perfmodel.profiles.kernel import Kernel
 from perfmodel.units import ceil_div
 
+MOST_SETS = 2**16  # of operands: kernels of a few bytes would have millions
 TIMES_EXPECTED = 20.0  # what takes so many times longer than expected has hung
 OFFSET_SHARE = 0.005  # of a sample that its own start and end may take
 LONGEST_SAMPLE_S = 0.25  # that a coarse tick or a large offset may ask for
@@ -39,7 +40,7 @@ class Visit:
 
 def cold_sets(kernel: Kernel, settings: Settings, l2_bytes: int) -> int:
     """Operand sets that together exceed the L2 so often that no set is still there when its turn comes."""
-    return max(2, 1 + math.ceil(settings.l2_multiple * l2_bytes / kernel.bytes))
+    return max(2, min(MOST_SETS, 1 + math.ceil(settings.l2_multiple * l2_bytes / kernel.bytes)))
 
 
 def allocate(backend: Backend, kernel: Kernel, sets: int, settings: Settings, seed: int):

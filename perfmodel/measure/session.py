@@ -63,6 +63,7 @@ class Session:
         self.failed = self.visits = 0
         self.spent_s = 0.0
         self.last_fault = ""
+        self.deadly: set[str] = set()
 
     def run(self, flags: Sequence[str] = (), readings: Mapping | None = None) -> Outcome:
         """Measure until done; raises `Interrupted` and `DeviceLost`, with everything recorded that was done."""
@@ -90,7 +91,7 @@ class Session:
         self.tell(Progress("preparing", index, len(self.jobs)))
         seed = seed_of(self.settings.seed, self.number, index)
         if job.variants:
-            job, row = choose(job, index, self.bench, self.instrument, seed, self._attempt, self.recorder)
+            job, row = choose(job, index, self.bench, self.instrument, seed, self._attempt, self.recorder, self.deadly)
         else:
             row = self._attempt(
                 lambda: job.about() | self.bench.prepare(job.kernel, self.instrument, seed), type="kernel", kernel=index

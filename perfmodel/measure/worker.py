@@ -27,6 +27,7 @@ from perfmodel.profiles.kernel import Kernel
 
 START_S = 120.0  # for the worker to import its libraries and find its device
 BUILD_S = 900.0  # for a compiler
+OF_ONE_KERNEL = ("pilot", "prepare", "visit")
 PR_SET_PDEATHSIG = 1
 
 
@@ -56,6 +57,7 @@ class WorkerBench:
             raise WorkerDied(f"the worker process cannot be started: {error.strerror or error}") from None
         theirs.close()
         self._built: set[Kernel] = set()
+        self._mix: tuple[Kernel, ...] = ()
         try:
             self._answer(START_S)
         except BaseException:  # it would not end by itself, with its signals held back
@@ -69,9 +71,9 @@ class WorkerBench:
             self._pipe.send((name, arguments))
         except OSError:
             raise WorkerDied(self._epitaph()) from None
-        return self._answer(limit_s)
+        return self._answer(limit_s, name)
 
-    def _answer(self, limit_s: float):
+    def _answer(self, limit_s: float, name: str = ""):
         try:
             if not self._pipe.poll(limit_s):
                 self.kill()
@@ -81,6 +83,8 @@ class WorkerBench:
             raise WorkerDied(self._epitaph()) from None
         if kind == "fault":
             raise value
+        if kind == "bug" and name in OF_ONE_KERNEL:  # the others can still be measured
+            raise WorkerDied(f"a bug in the worker: {value.strip().splitlines()[-1]}")
         if kind == "bug":
             raise RuntimeError(f"in the worker:\n{value}")
         return value
@@ -121,7 +125,10 @@ class WorkerBench:
     def settle(self, kernels, first, limit_s):
         """See `Bench.settle`."""
         self._build(*kernels)
-        return self.call("settle", kernels, first, limit_s, limit_s=TIMES_EXPECTED * limit_s)
+        if (mix := tuple(kernels)) != self._mix:  # thousands of kernels take longer to send than a step lasts
+            self.call("keep_mix", mix)
+            self._mix = mix
+        return self.call("settle", None, first, limit_s, limit_s=TIMES_EXPECTED * limit_s)
 
     def visit(self, visit):
         """See `Bench.visit`."""

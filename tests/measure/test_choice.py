@@ -116,3 +116,23 @@ def test_a_profile_takes_the_chosen_variant_and_keeps_the_vendor_aside():
     assert table.loc[VENDOR].of_vendor == pytest.approx(1.0)
     assert profile.fastest(Gemm(9, 9, 9)) is None
     assert profile.vendor(Gemm(9, 9, 9)) is None
+
+
+def test_an_implementation_that_brings_the_device_down_is_not_tried_with_the_next_kernel(rig):
+    problems = [Kernel(Gemm(7, 5, 3)), Kernel(Gemm(7, 5, 9))]
+    both = [replace(problem, variant=name) for problem in problems for name in ("fast", "slow split2")]
+    faults = [Fault("illegal address", kernel.text, times=0) for kernel in both if kernel.variant == "fast"]
+    plan = rig(kernels=both, times_s=(2e-3, 4e-3, 2e-3, 4e-3), faults=faults)
+    plan.kernels, plan.jobs = problems, [Job(problem, variants=("fast", "slow split2")) for problem in problems]
+    assert plan.run().failed == 0
+    assert [row["what"]["variant"] for row in plan.of("kernel")] == ["slow split2"] * 2
+    assert {row["kernel"] for row in plan.of("fault")} == {0}
+
+
+def test_where_all_are_deadly_they_are_tried_all_the_same(rig):
+    problems = [Kernel(Gemm(7, 5, 3)), Kernel(Gemm(7, 5, 9))]
+    both = [replace(problem, variant="fast") for problem in problems]
+    plan = rig(kernels=both, faults=[Fault("illegal address", both[0].text, times=0)])
+    plan.kernels, plan.jobs = problems, [Job(problem, variants=("fast",)) for problem in problems]
+    outcome = plan.run()
+    assert (outcome.failed, outcome.converged) == (1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def im2col_transposed(images: np.ndarray, window: Window) -> np.ndarray:
     """[groups, r·s·c/groups, stored]: the same with pixels along the rows, zeros beyond the last."""
     w = window
     matrix = np.zeros((w.groups, w.columns, w.stored), images.dtype)
-    matrix[:, :, : w.rows] = im2col(images, w)[:, :, : w.columns].transpose(0, 2, 1)
+    matrix[:, :, : w.rows] = im2col(images, replace(w, stored=w.columns)).transpose(0, 2, 1)
     return matrix
 
 
