@@ -315,3 +315,10 @@ def test_every_gemm_of_the_papers_networks_has_kernels(monkeypatch, capability, 
     named = {text.split()[0] for row in gemms for text in row.variants}
     assert named == {kernel.name for kernel in ready.kernels}
     assert ready.plan.step_s == pytest.approx(plan.step_s, rel=1e-12)
+
+
+@pytest.mark.parametrize(("named", "jobs"), [("3", 3), ("0", None), ("many", None), ("", None)])
+def test_how_many_compilers_can_be_said(monkeypatch, named, jobs):
+    monkeypatch.setattr(subject, "_free_bytes", lambda: 0.0)
+    monkeypatch.setenv("PERFMODEL_JOBS", named)
+    assert subject.compilers_for([SGEMM]) == (jobs or 1)

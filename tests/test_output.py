@@ -5,13 +5,14 @@ import os
 import stat
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 from matplotlib.figure import Figure
 
 from perfmodel import output
 from perfmodel.errors import OutputError
-from perfmodel.output import FIGURE_SUFFIXES, TABLE_SUFFIXES, check_suffix, write_text
+from perfmodel.output import FIGURE_SUFFIXES, TABLE_SUFFIXES, check_suffix, own_version, write_text
 from perfmodel.report.figures import write_figure
 
 
@@ -185,3 +186,12 @@ def test_figures_refuse_as_texts_do(tmp_path):
 def test_writing_text_loads_no_matplotlib():
     code = "import sys, perfmodel.output, perfmodel.report.render; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_files_that_are_not_installed_have_no_version(monkeypatch):
+    def unknown(name):
+        raise PackageNotFoundError(name)
+
+    assert own_version() == version("perfmodel")
+    monkeypatch.setattr("importlib.metadata.version", unknown)
+    assert own_version() == "unknown"

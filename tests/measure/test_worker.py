@@ -142,6 +142,32 @@ def test_a_bug_in_the_worker_is_told_with_its_traceback(rig):
         WorkerBench(partial(fail_to_start, NoDevice("what")), rig().settings)
 
 
+def broken_product(scenario, seed, truths):
+    """A card whose software has a bug that shows when a kernel is verified."""
+    card = Simulated(scenario, seed, truths)
+    card.product = lambda *arguments: {}["missing"]
+    return card
+
+
+def test_a_bug_with_one_kernel_is_a_fault_of_it(rig, workers):
+    plan = rig(verify="strict")
+    plan.make = partial(broken_product, *plan.make.args)
+    bench = workers(plan)
+    with pytest.raises(WorkerDied, match="a bug in the worker: KeyError: 'missing'"):
+        bench.prepare(plan.kernels[0], bench.calibrate(), 7)
+
+
+def test_the_mix_is_sent_once(rig, workers, monkeypatch):
+    bench, sent = workers(plan := rig()), []
+    call = bench.call
+    monkeypatch.setattr(bench, "call", lambda name, *rest, **more: (sent.append(name), call(name, *rest, **more))[1])
+    following = bench.settle(plan.kernels, 0, 0.01)["next"]
+    bench.settle(plan.kernels, following, 0.01)
+    bench.settle(plan.kernels[:1], 0, 0.01)
+    assert sent.count("keep_mix") == 2
+    assert sent.count("settle") == 3
+
+
 def check_hang(rig, workers, clean, number, always):
     visit = clean.of("visit")[number]
     hang = clean.fault_at(visit, "hang", real=True, always=always)
