@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perfmodel.cli import complain, progress
 
+TOLD = 5  # kernels that do not compile, of many
 ONLY_GPU = ("gpu_index", "search", "baseline")
 
 
@@ -45,6 +46,7 @@ def check_new(path: str) -> None:
     """Refuse a path at which a profile cannot be made (E2101, and what `write_text` raises)."""
     from contextlib import suppress
     from pathlib import Path
+    from tempfile import TemporaryFile
 
     from perfmodel.errors import OutputError
     from perfmodel.output import check_target
@@ -53,19 +55,26 @@ def check_new(path: str) -> None:
         if check_target(Path(path)) is not None:
             fix = "--resume finishes it, --append adds a session; or give another path."
             raise OutputError.at("E2101", f"{path}:", "exists already.", fix)
+    try:
+        TemporaryFile(dir=Path(path).parent).close()
+    except OSError as error:
+        raise OutputError.at("E1906", f"{path}:", f"{error.strerror}.", "Give another folder.") from None
 
 
 def plan(arguments, gpu, wanted):
-    """The plan with its candidates for this GPU; refuses a file that is there (E2101) before hours of compiling."""
+    """The plan with its candidates for this GPU; a file that cannot serve is refused before minutes of compiling."""
     from perfmodel.gpu import plan_for
+    from perfmodel.profiles.reading import read_journal
 
-    if not (arguments.resume or arguments.append):
+    if arguments.resume or arguments.append:
+        read_journal(arguments.output)
+    else:
         check_new(arguments.output)
     return plan_for(gpu, wanted, arguments.search or "default", arguments.baseline or "cublas")
 
 
 def backend(arguments, ready, stop):
-    """What makes the backend in the worker, once all kernels are compiled; says which do not compile."""
+    """What makes the backend in the worker, once all kernels are compiled; says which do not."""
     from functools import partial
 
     from perfmodel.errors import printable
@@ -73,6 +82,9 @@ def backend(arguments, ready, stop):
     from perfmodel.measure.cuda import make_backend
 
     manifest = progress.then_cleared(lambda: compile_kernels(ready, progress.counted("compiling kernels"), stop))
-    for name, why in manifest.pop("failed").items():
+    failed = manifest.pop("failed")
+    for name, why in list(failed.items())[:TOLD]:
         complain(printable(f"{name} does not compile: {why}"))
+    if len(failed) > TOLD:
+        complain(f"and {len(failed) - TOLD} more kernels do not compile")
     return partial(make_backend, ready.gpu.index, manifest)

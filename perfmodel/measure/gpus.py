@@ -41,9 +41,12 @@ def list_gpus(driver_of: Callable[[], ctypes.CDLL | None] = load_driver) -> list
     if driver is None:
         return None
     count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+    try:
+        if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+            return []
+        return [_gpu(driver, index) for index in range(count.value)]
+    except AttributeError:  # a library of that name that is no driver, as containers have
         return []
-    return [_gpu(driver, index) for index in range(count.value)]
 
 
 def find_gpu(index: int, gpus: list[Gpu] | None) -> Gpu:

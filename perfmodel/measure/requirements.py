@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import distributions
 from importlib.util import find_spec
@@ -10,6 +12,7 @@ from perfmodel.errors import Problem
 from perfmodel.measure.cutlass import toolchain
 from perfmodel.measure.gpus import Gpu, list_gpus
 
+IMPORT_S = 120.0
 EXTRA = "In perfmodel's folder: pip install '.[cuda13]'; with a driver older than 580 '.[cuda12]', and a system nvcc."
 
 
@@ -18,6 +21,7 @@ def missing(
     gpus: Callable[[], list[Gpu] | None] = list_gpus,
     tools: Callable[[], list[Problem]] = toolchain.problems,
     cupy_cuda: Callable[[], int | None] = lambda: cuda_of_cupy(),
+    fault_of: Callable[[str], str] = lambda name: import_fault(name),
 ) -> list[Problem]:
     """One problem for each thing that `profile --gpu` needs and this machine does not have.
 
@@ -36,6 +40,8 @@ def missing(
         has = ".".join(map(str, listed[0].cuda))
         fix = f"Update the driver, or install cupy-cuda{listed[0].cuda[0]}x instead, with an nvcc of that CUDA."
         found.append(Problem("E2015", "NVIDIA driver:", f"runs CUDA {has}, and CuPy is for CUDA {needed}.", fix))
+    elif listed and (fault := fault_of("cupy.cuda")):
+        found.append(Problem("E2012", "CuPy:", f"does not load: {fault}.", EXTRA))
     return found + tools()
 
 
@@ -54,6 +60,18 @@ def installed(module: str) -> bool:
         return find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def import_fault(module: str) -> str:
+    """Why a module does not load, in a process of its own; empty where it does."""
+    command = [sys.executable, "-c", f"import {module}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=IMPORT_S, errors="replace")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return type(error).__name__
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1].rstrip(".")
 
 
 def cuda_of_cupy() -> int | None:

@@ -173,6 +173,7 @@ def machine(twin, monkeypatch, tmp_path_factory):
     monkeypatch.setattr(toolchain, "Surroundings", around)
     monkeypatch.setattr(requirements, "installed", lambda name: found.cupy)
     monkeypatch.setattr(requirements, "cuda_of_cupy", lambda: found.cupy_cuda)
+    monkeypatch.setattr(requirements, "import_fault", lambda name: "")
     monkeypatch.setattr(gpu, "catalogue", catalogue)
     monkeypatch.setattr(gpu, "convolution_catalogue", lambda *arguments: ())
     monkeypatch.setenv("PERFMODEL_CACHE", str(found.root / "cache"))
@@ -611,3 +612,10 @@ def test_ctrl_c_while_compiling(cli, card, monkeypatch, times):
     assert signal.getsignal(signal.SIGINT) is before
     monkeypatch.setattr(gpu, "Factory", with_compiler(compile_fake))
     assert cli(*RUN).code == 0
+
+
+@pytest.mark.parametrize("option", ["--resume", "--append"])
+def test_a_file_to_go_on_with_is_read_before_anything_is_compiled(cli, card, twin, monkeypatch, option):
+    monkeypatch.setattr("perfmodel.gpu.compile_kernels", None)  # whoever compiles fails
+    found = cli(*RUN, option)
+    assert found.refused("E1201 a.jsonl does not exist.")

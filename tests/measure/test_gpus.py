@@ -155,3 +155,11 @@ def test_numbers_count_what_is_visible(monkeypatch, visible, names):
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert [(gpu.index, gpu.name) for gpu in list_gpus(lambda: VisibleDriver(TURING, HOPPER))] == names
+
+
+def test_a_library_that_is_no_driver_has_no_gpus():
+    class Stub:
+        def cuInit(self, flags):  # noqa: N802
+            return 0
+
+    assert list_gpus(Stub) == []

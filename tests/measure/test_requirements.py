@@ -9,13 +9,14 @@ from perfmodel.errors import Problem
 from perfmodel.measure import requirements
 from perfmodel.measure.cutlass import toolchain
 from perfmodel.measure.gpus import Gpu
-from perfmodel.measure.requirements import cuda_of_cupy, driver_problems, installed, missing
+from perfmodel.measure.requirements import cuda_of_cupy, driver_problems, import_fault, installed, missing
 
 TURING = Gpu(0, "NVIDIA GeForce RTX 2080 Ti", (7, 5), 68, (13, 0))
 OLDER = Gpu(0, "NVIDIA GeForce RTX 2080 Ti", (7, 5), 68, (12, 4))
 NO_NVCC = Problem("E2310", "nvcc:", "there is no CUDA compiler.", "Install it.")
 EVERYTHING = {
     "has_module": lambda name: True, "gpus": lambda: [TURING], "tools": lambda: [], "cupy_cuda": lambda: 13,
+    "fault_of": lambda name: "",
 }  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def test_nothing_is_missing():
         ({"gpus": lambda: None}, "E2012 NVIDIA driver: is not installed. Install it, or use --simulate SCENARIO."),
         ({"gpus": lambda: []}, "E2012 GPU: the driver finds none. Check nvidia-smi and CUDA_VISIBLE_DEVICES, or use "),
         ({"has_module": lambda name: name != "cupy"}, "E2012 CuPy: the Python module cupy is not installed. In "),
+        ({"fault_of": lambda name: f"no {name}"}, "E2012 CuPy: does not load: no cupy.cuda. In perfmodel's folder: "),
         ({"tools": lambda: [NO_NVCC]}, "E2310 nvcc: there is no CUDA compiler. Install it."),
         ({"gpus": lambda: [OLDER]}, "E2015 NVIDIA driver: runs CUDA 12.4, and CuPy is for CUDA 13. Update the driver, "
          "or install cupy-cuda12x instead, with an nvcc of that CUDA."),
@@ -119,3 +121,13 @@ def test_a_package_above_that_does_not_import(tmp_path, monkeypatch):
 def test_a_module_without_a_spec(monkeypatch):
     monkeypatch.setitem(sys.modules, "pm_without_spec", SimpleNamespace(__spec__=None))
     assert not installed("pm_without_spec")
+
+
+def test_whether_a_module_loads_is_asked_in_another_process(tmp_path, monkeypatch):
+    (tmp_path / "broken_module.py").write_text("import sys\nraise ValueError('what\\nelse.')\n")
+    (tmp_path / "leaving_module.py").write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert import_fault("json") == ""
+    assert import_fault("no_such_module") == "ModuleNotFoundError: No module named 'no_such_module'"
+    assert import_fault("broken_module") == "else"
+    assert import_fault("leaving_module") == "exit code 7"

@@ -50,7 +50,8 @@ def catalogue(
 ) -> tuple[GemmKernel, ...]:
     """The kernels for a target, by precision, unit, layout and size; of these precisions only, where they are given.
 
-    Raises `InputError`: E2301 for a precision without a kernel, E2302 for a target that is none, E2012 without CUTLASS.
+    Raises `InputError`: E2301 for a precision without a kernel, E2302 for a target that is none, E2316 or E2317
+    without a CUTLASS that loads.
     """
     if target not in TARGETS.values():
         known = ", ".join(TARGETS.values())

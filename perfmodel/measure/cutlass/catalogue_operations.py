@@ -27,7 +27,7 @@ LEVELS = {"SM90_TensorOp_tf32_WGMMA_gemm": "1221"}  # the generator's; TF32 kern
 def operations(target: str) -> dict[str, object]:
     """The GEMM operations for a target by their procedural name, within the generator's limits of chip and memory.
 
-    Raises `InputError` (E2012) where CUTLASS is not installed.
+    Raises `InputError` (E2316, E2317) without a CUTLASS that loads.
     """
     made: dict[str, object] = {}
     for source in SOURCES[target]:
@@ -89,10 +89,19 @@ def _generator():
         try:
             from cutlass_library import generator
             from cutlass_library.manifest import Manifest
-        except ImportError:
-            found = "the Python module cutlass_library is not installed."
-            raise InputError.at("E2012", "CUTLASS:", found, EXTRA) from None
+        except ModuleNotFoundError as error:
+            if error.name == "cutlass_library":
+                found = "the Python module cutlass_library is not installed."
+                raise InputError.at("E2316", "CUTLASS:", found, EXTRA) from None
+            raise _broken(error) from None
+        except Exception as error:  # of another version, or damaged: whatever it says
+            raise _broken(error) from None
     return generator, Manifest
+
+
+def _broken(error: Exception) -> InputError:
+    found = f"cutlass_library does not load: {type(error).__name__}: {error}."
+    return InputError.at("E2317", "CUTLASS:", " ".join(found.split()), EXTRA)
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def convolution_catalogue(
     """The convolution kernels for a target, by precision, pass and size; of these precisions only, where given.
 
     A precision or target without any has none here: that is no fault, the explicit GEMM serves it. `search` is
-    `default` or `wide`. Raises `InputError` (E2012) where CUTLASS is not installed.
+    `default` or `wide`. Raises `InputError` (E2316, E2317) without a CUTLASS that loads.
     """
     if search not in SEARCHES:
         raise ValueError(f"search is one of {SEARCHES}, not {search!r}")

@@ -34,9 +34,9 @@ class Shelved:
 def default_cache(environ: Mapping[str, str] = os.environ) -> Path:
     """PERFMODEL_CACHE, else `perfmodel` in XDG_CACHE_HOME, else in ~/.cache."""
     if environ.get("PERFMODEL_CACHE"):
-        return Path(environ["PERFMODEL_CACHE"])
+        return Path(environ["PERFMODEL_CACHE"]).absolute()  # compilers run in folders of their own
     home = environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "perfmodel"
+    return (Path(home).absolute() if home else Path.home() / ".cache") / "perfmodel"
 
 
 def digest(*texts: str) -> str:
@@ -103,11 +103,15 @@ def _read(path: Path) -> dict:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         kernels = record["kernels"]
-        whole = all(isinstance(one["key"], str) and isinstance(one["resources"], dict) for one in kernels)
+        whole = all(isinstance(one["key"], str) and _is_counts(one["resources"]) for one in kernels)
         plain = Path(record["library"]).name == record["library"] and isinstance(record["sha256"], str)
         return record if whole and plain and isinstance(record["seconds"], float) else {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
+
+
+def _is_counts(resources: object) -> bool:
+    return isinstance(resources, dict) and all(type(value) is int for value in resources.values())
 
 
 def _whole(path: Path, content: str) -> bool:

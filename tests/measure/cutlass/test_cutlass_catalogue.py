@@ -310,7 +310,7 @@ def test_without_cutlass_it_says_what_to_install(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "cutlass_library", None)
     operations.cache_clear()
-    with pytest.raises(InputError, match=r"^E2012 CUTLASS: the Python module cutlass_library is not installed\. In"):
+    with pytest.raises(InputError, match=r"^E2316 CUTLASS: the Python module cutlass_library is not installed\. In"):
         operations("80")
 
 

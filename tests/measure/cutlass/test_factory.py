@@ -407,3 +407,9 @@ def test_the_first_error_is_the_reason(log, status, expected):
 def test_the_default_parts_are_the_real_ones(tmp_path):
     plain = Factory(TOOLS, "75", tmp_path)
     assert (plain._define, plain._compile, plain._describe) == (None, run, factory.describe_library)
+
+
+def test_a_relative_cache_is_where_the_program_was_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert default_cache({"PERFMODEL_CACHE": "here"}) == tmp_path / "here"
+    assert default_cache({"XDG_CACHE_HOME": "there"}) == tmp_path / "there" / "perfmodel"
