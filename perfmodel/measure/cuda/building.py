@@ -14,7 +14,7 @@ from perfmodel.measure.cuda.implicit import tensors_of
 from perfmodel.measure.cuda.matrices import Matrix, matrices_of
 from perfmodel.measure.cuda.operands import A, B, C, Operands
 from perfmodel.measure.cuda.pool import Pool
-from perfmodel.measure.cuda.runtime import Runtime
+from perfmodel.measure.cuda.runtime import Runtime, VendorGemm
 from perfmodel.measure.cuda.streams import Streams
 from perfmodel.measure.cuda.tools import Tools
 from perfmodel.measure.cutlass.implicit import MOST_BYTES, padded, tensor_bytes
@@ -91,7 +91,14 @@ class Builder:
     def _vendor(self, gemm: Gemm) -> Function:
         check_vendor(gemm)
 
-        def run(operands: Operands, number: int) -> None:
-            self._runtime.gemm(vendor_gemm(gemm, operands, number))
+        def bind(operands: Operands) -> OneByOne:
+            calls: dict[int, VendorGemm] = {}  # thousands of launches go to the same few sets
 
-        return Function(lambda operands: OneByOne(operands, run))
+            def run(operands: Operands, number: int) -> None:
+                if number not in calls:
+                    calls[number] = vendor_gemm(gemm, operands, number)
+                self._runtime.gemm(calls[number])
+
+            return OneByOne(operands, run)
+
+        return Function(bind)
