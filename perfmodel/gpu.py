@@ -97,12 +97,12 @@ def all_kernels(
 
 
 def target_named(text: str) -> str:
-    """What nvcc compiles for: of a compute capability (`7.5`), or of a bundled device or device file.
+    """What nvcc compiles for: of a compute capability (`7.5`, or as nvcc has it, `75`, `sm_90a`), or of a device.
 
     Raises `UnknownName` (E1001) for a device that is none, `InputError` (E2302) for an architecture without kernels.
     """
-    if re.fullmatch(r"[0-9]+\.[0-9]", text):
-        return target_of(text)
+    if match := re.fullmatch(r"(?:sm_)?([0-9]+)\.?([0-9])a?", text):
+        return target_of(".".join(match.groups()))
     return target_of(find_device(text).compute_capability)
 
 

@@ -184,7 +184,7 @@ def test_the_target_of_a_name(text, target):
 
 
 @pytest.mark.parametrize(
-    ("text", "code"), [("6.1", "E2302"), ("p4", "E2302"), ("rtx-2080ti", "E1001"), ("75", "E1001")]
+    ("text", "code"), [("6.1", "E2302"), ("p4", "E2302"), ("rtx-2080ti", "E1001"), ("75x", "E1001"), ("61", "E2302")]
 )
 def test_a_target_that_is_none(text, code):
     with pytest.raises((InputError, UnknownName)) as raised:

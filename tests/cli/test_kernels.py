@@ -86,7 +86,17 @@ def test_a_choice(cli, world, arguments, names):
 
 
 @pytest.mark.parametrize(
-    ("name", "target"), [("7.5", "75"), ("rtx-2080-ti", "75"), ("h200", "90a"), ("8.6", "86"), ("9.0", "90a")]
+    ("name", "target"),
+    [
+        ("7.5", "75"),
+        ("rtx-2080-ti", "75"),
+        ("h200", "90a"),
+        ("8.6", "86"),
+        ("9.0", "90a"),
+        ("75", "75"),
+        ("sm_80", "80"),
+        ("90a", "90a"),
+    ],
 )
 def test_targets(cli, world, name, target):
     assert cli("kernels", name, "--search", "wide").code == 0
@@ -97,6 +107,7 @@ def test_targets(cli, world, name, target):
     ("arguments", "start"),
     [
         (("6.1",), "E2302 compute capability '6.1': has no kernels in the catalogue."),
+        (("sm_61",), "E2302 compute capability '6.1'"),
         (("rtx-2081",), "E1001 device 'rtx-2081'"),
         (("7.5", "--search", "all"), "E2001 --search 'all'"),
         (("7.5", "--precision", "fp23"), "E2301 precision of 7.5 'fp23'"),
