@@ -43,9 +43,11 @@ compile-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(COMPILE_PACKAGES)
 	$(BIN)/python -m pytest -q -m compile
 
-# On a machine with a GPU and the packages of the extra cuda13 or cuda12: the tests that need it, and a profile of about two minutes.
+# On a machine with a GPU and the packages of the extra cuda13 or cuda12 (GPU_PYTHON=python3 where these are not in .venv): the tests that
+# need it, and a profile of about two minutes.
 gpu-test:
 	$(GPU_PYTHON) -m pytest -q -m gpu
+	mkdir -p $(OUT) && rm -f $(OUT)/gpu-test.jsonl
 	$(GPU_PYTHON) -m perfmodel profile resnet20 --batch 128 --gpu --budget 60 -o $(OUT)/gpu-test.jsonl
 	$(GPU_PYTHON) -m perfmodel check $(OUT)/gpu-test.jsonl
 
