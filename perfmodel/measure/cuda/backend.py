@@ -8,7 +8,6 @@ from typing import Any
 
 from perfmodel.gemm import Gemm
 from perfmodel.measure.backend import DeviceFacts, NotReadable, OutOfDeviceMemory
-from perfmodel.measure.cuda.baseline import NAME as VENDOR
 from perfmodel.measure.cuda.building import Builder
 from perfmodel.measure.cuda.catalogue import Catalogue
 from perfmodel.measure.cuda.checks import Checks
@@ -23,7 +22,7 @@ from perfmodel.measure.cuda.slab import slab_of
 from perfmodel.measure.cuda.stream_products import StreamProduct, stream_product
 from perfmodel.measure.cuda.streams import Streams
 from perfmodel.measure.cuda.tools import Tools
-from perfmodel.profiles.kernel import Kernel
+from perfmodel.profiles.kernel import VENDOR, Kernel
 
 TRIAL_S = 60.0
 

@@ -8,7 +8,6 @@ from perfmodel.measure.cuda.matrices import matrices_of
 from perfmodel.measure.cuda.operands import A, B, C, Operands
 from perfmodel.measure.cuda.runtime import VendorGemm
 
-NAME = "cublas"
 # What cuBLAS computes in, by operand, accumulator and output: its table of supported combinations (cuBLAS
 # documentation, cublasGemmEx). FP32 stays FP32; without `FAST_TF32` it does so whatever the math mode.
 COMPUTE = {

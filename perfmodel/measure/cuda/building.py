@@ -6,7 +6,6 @@ from perfmodel.convolution import Convolution
 from perfmodel.gemm import Gemm
 from perfmodel.measure.backend import BuildFailed
 from perfmodel.measure.canary import CANARY
-from perfmodel.measure.cuda.baseline import NAME as VENDOR
 from perfmodel.measure.cuda.baseline import check_vendor, vendor_gemm
 from perfmodel.measure.cuda.catalogue import Catalogue
 from perfmodel.measure.cuda.functions import Function, OneByOne, convolution_of, library_gemm, problem_of
@@ -18,7 +17,7 @@ from perfmodel.measure.cuda.runtime import Runtime, VendorGemm
 from perfmodel.measure.cuda.streams import Streams
 from perfmodel.measure.cuda.tools import Tools
 from perfmodel.measure.cutlass.implicit import MOST_BYTES, padded, tensor_bytes
-from perfmodel.profiles.kernel import Kernel
+from perfmodel.profiles.kernel import VENDOR, Kernel
 
 
 def check_convolution(gemm: Gemm, variant: str) -> None:

@@ -7,8 +7,8 @@ import os
 from collections.abc import MutableMapping
 
 from perfmodel.measure.backend import DeviceLost
+from perfmodel.measure.gpus import load_driver
 
-LIBRARIES = ("libcuda.so.1", "nvcuda.dll")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -29,7 +29,9 @@ def show_only(index: int, variables: MutableMapping[str, str] = os.environ) -> i
 
 def device_uuid(index: int) -> str:
     """`GPU-…`, as nvidia-smi writes it; `DeviceLost` where there is no such device. Makes no context."""
-    driver = _driver()
+    driver = load_driver()
+    if driver is None:
+        raise DeviceLost("the NVIDIA driver is not installed")
     device, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
     ask = getattr(driver, "cuDeviceGetUuid_v2", None) or driver.cuDeviceGetUuid
     steps = (
@@ -52,12 +54,3 @@ def uuid_text(raw: bytes) -> str:
     digits = raw.hex()
     parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
     return "GPU-" + "-".join(parts)
-
-
-def _driver() -> ctypes.CDLL:
-    for name in LIBRARIES:
-        try:
-            return ctypes.CDLL(name)
-        except OSError:
-            continue
-    raise DeviceLost("the NVIDIA driver is not installed")

@@ -31,15 +31,15 @@ def operations(target: str) -> dict[str, object]:
     """
     made: dict[str, object] = {}
     for source in SOURCES[target]:
-        made |= _generated(target, source)
+        made |= generated(target, source)
     return made | {one.procedural_name(): one for one in _variations(list(made.values()))}
 
 
-def _generated(target: str, source: str) -> dict[str, object]:
-    """What one of the generator's functions makes."""
+def generated(target: str, source: str, operations: str = "gemm") -> dict[str, object]:
+    """What one of the generator's functions makes (`gemm` or `conv2d`), by procedural name."""
     generator, manifest_type = _generator()
     asked = {
-        "architectures": target, "cuda-version": CUDA, "operations": "gemm", "filter-by-cc": "true",
+        "architectures": target, "cuda-version": CUDA, "operations": operations, "filter-by-cc": "true",
         "kernels": "all",  # without it the generator keeps one tile of each family
         "generator-target": "library", "log-level": "ERROR",
     }  # fmt: skip

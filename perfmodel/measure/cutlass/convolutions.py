@@ -22,7 +22,7 @@ from functools import lru_cache
 from perfmodel.formats import find_format
 from perfmodel.gemm import ACCUMULATORS, OUTPUTS, Precision
 from perfmodel.lowering.gemms import LAYOUT_OF
-from perfmodel.measure.cutlass.catalogue_operations import CUDA, _generator
+from perfmodel.measure.cutlass.catalogue_operations import generated
 from perfmodel.measure.cutlass.catalogue_reading import ELEMENTS, SWIZZLES
 from perfmodel.measure.cutlass.choice import AMPERE
 from perfmodel.measure.cutlass.kernels import GemmKernel, precision_text
@@ -119,20 +119,8 @@ def read_convolution(operation, target: str) -> GemmKernel | None:
 def _operations(target: str) -> dict[str, object]:
     found: dict[str, object] = {}
     for source in SOURCES.get(target, ()):
-        found |= _generated(target, source)
+        found |= generated(target, source, "conv2d")
     return found
-
-
-def _generated(target: str, source: str) -> dict[str, object]:
-    generator, manifest_type = _generator()
-    asked = {
-        "architectures": target, "cuda-version": CUDA, "operations": "conv2d", "filter-by-cc": "true", "kernels": "all",
-        "generator-target": "library", "log-level": "ERROR",
-    }  # fmt: skip
-    arguments = [part for name, value in asked.items() for part in (f"--{name}", value)]
-    manifest = manifest_type(generator.define_parser().parse_args(arguments))
-    getattr(generator, f"Generate{source}")(manifest, CUDA)
-    return manifest.operations_by_name
 
 
 @lru_cache(maxsize=len(SOURCES))
