@@ -46,7 +46,9 @@ FORMATS: dict[str, Format] = {
         Format("int32", 32, "int"),
         Format("int8", 8, "int", 16),
         Format("int4", 4, "int", 32),
-        *(Format(f"dfx{bits}", bits, "dfx") for bits in (4, 6, 8, 10, 12, 14, 16)),
+        # What training is emulated in, such as CPT's 3 to 8 bits: no GPU has units for these widths.
+        *(Format(f"int{bits}", bits, "int") for bits in range(2, 17) if bits not in (4, 8)),
+        *(Format(f"dfx{bits}", bits, "dfx") for bits in range(2, 17)),
         Format("mxfp8", 8, "mx"),
         Format("mxfp6", 6, "mx"),
         Format("mxfp4", 4, "mx"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -166,14 +166,14 @@ def simulate(
 
 
 def constant_run(
-    network: Network, batch: int, iterations: int, epochs: int, scheme: Scheme, format_: str, setting: Setting
+    network: Network, batch: int, epochs: Mapping[int, int], scheme: Scheme, format_: str, setting: Setting
 ) -> RunCost:
-    """The cost of `epochs` epochs of `iterations` iterations in one format throughout: a baseline."""
+    """The cost of `epochs` (how many iterations each has) in one format throughout: a baseline."""
     formats = StepFormats.everywhere(format_)
     step = step_cost(network, batch, scheme, formats, setting)
-    row = step.total.seconds * iterations
-    segments = tuple(SegmentCost(epoch, formats, iterations, row) for epoch in range(epochs))
-    return RunCost(scheme.title, segments, {formats: step})
+    seconds = step.total.seconds
+    segments = (SegmentCost(epoch, formats, count, seconds * count) for epoch, count in epochs.items())
+    return RunCost(scheme.title, tuple(segments), {formats: step})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -200,13 +200,14 @@ class Comparison:
 def compare(trace: Trace, network: Network, setting: Setting, baseline_epochs: int | None = None) -> Comparison:
     """Price a trace, its theoretical limit, and FP32 and mixed precision over `baseline_epochs`.
 
-    By default the baselines train as many epochs as the trace's header says, else as many as the trace.
+    By default the baselines train as many epochs as the trace's header says, else those of the trace, each with as
+    many iterations as it has there: a run that was interrupted gains nothing by that.
     """
     scheme = find_scheme(trace.scheme)
-    epochs = baseline_epochs or trace.baseline_epochs or trace.epochs
-    iterations = ceil_div(trace.samples, trace.batch)
+    whole = baseline_epochs or trace.baseline_epochs
+    epochs = dict.fromkeys(range(whole), ceil_div(trace.samples, trace.batch)) if whole else trace.iterations_by_epoch()
     fp32, mixed = (
-        constant_run(network, trace.batch, iterations, epochs, find_scheme(name), format_, setting)
+        constant_run(network, trace.batch, epochs, find_scheme(name), format_, setting)
         for name, format_ in (("fp32", "fp32"), ("mixed", "fp16"))
     )
     known = (trace,) if trace.known else trace.completions()

@@ -6,9 +6,9 @@ from perfmodel.errors import UnknownName
 from perfmodel.formats import FORMATS, find_format
 
 BITS = {
-    "fp64": 64, "fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8_e4m3": 8, "fp8_e5m2": 8, "int32": 32, "int8": 8,
-    "int4": 4, "dfx4": 4, "dfx6": 6, "dfx8": 8, "dfx10": 10, "dfx12": 12, "dfx14": 14, "dfx16": 16, "mxfp8": 8,
+    "fp64": 64, "fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8_e4m3": 8, "fp8_e5m2": 8, "int32": 32, "mxfp8": 8,
     "mxfp6": 6, "mxfp4": 4, "nvfp4": 4,
+    **{f"int{bits}": bits for bits in range(2, 17)}, **{f"dfx{bits}": bits for bits in range(2, 17)},
 }  # fmt: skip
 
 
@@ -18,7 +18,16 @@ def test_widths():
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("fp64", 8), ("tf32", 4), ("bf16", 2), ("int8", 1), ("int4", 0.5), ("dfx12", 1.5), ("mxfp6", 0.75)],
+    [
+        ("fp64", 8),
+        ("tf32", 4),
+        ("bf16", 2),
+        ("int8", 1),
+        ("int4", 0.5),
+        ("dfx12", 1.5),
+        ("int3", 0.375),
+        ("mxfp6", 0.75),
+    ],
 )
 def test_bytes_are_packed(name, size):
     assert find_format(name).bytes == size

@@ -171,7 +171,7 @@ def test_a_run_without_conversions(network):
 
 
 def test_mixed_precision_without_conversions_has_no_casts(network):
-    run = constant_run(network, 4, 10, 3, SCHEMES["mixed"], "fp16", CURRENT)
+    run = constant_run(network, 4, dict.fromkeys(range(3), 10), SCHEMES["mixed"], "fp16", CURRENT)
     assert run.overhead_s == 60.0  # 2 casts in each of 30 iterations
     assert run.without_conversions().seconds == 1830.0  # 30·61
 
@@ -198,7 +198,7 @@ def test_an_unknown_segment_has_no_price(network):
 
 
 def test_a_baseline(network):
-    run = constant_run(network, 4, 10, 3, SCHEMES["mixed"], "fp16", CURRENT)
+    run = constant_run(network, 4, dict.fromkeys(range(3), 10), SCHEMES["mixed"], "fp16", CURRENT)
     assert (run.title, run.epochs, run.seconds, run.overhead_s) == ("mixed precision", 3, 1890.0, 60.0)
     assert run.epoch_ends_s().tolist() == [630.0, 1260.0, 1890.0]
 
@@ -213,6 +213,15 @@ def test_baselines_and_limit(network):
     assert [run.seconds for run in comparison.runs] == [3050.0]  # 330 + 710 + 2010
     assert [run.seconds for run in comparison.limits] == [2830.0]  # 210 + 610 + 2010
     assert comparison.limits[0].overhead_s == 0.0
+
+
+def test_a_run_that_was_interrupted_gains_nothing_by_that(network):
+    """The baselines stop where it did, unless somebody says how long they are."""
+    trace = a_trace((0, 10, "fp32"), (1, 3, "fp32"))
+    comparison = compare(trace, network, CURRENT)
+    assert comparison.fp32.seconds == comparison.runs[0].seconds == 13 * 201.0
+    assert [segment.iterations for segment in comparison.mixed.segments] == [10, 3]
+    assert compare(trace, network, CURRENT, 2).fp32.seconds == 20 * 201.0
 
 
 @pytest.mark.parametrize(

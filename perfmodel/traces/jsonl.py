@@ -25,7 +25,7 @@ from perfmodel.traces.strict_json import LONGEST_LINE, MOST_PROBLEMS, rows
 from perfmodel.traces.trace import HEADER_RULES, SCHEMA, Segment, Trace, sequence_problems
 from perfmodel.traces.values import key_problems, placed, within
 
-LARGEST_BYTES = 64 * 10**6  # of a file: some 400,000 segments, half a minute
+LARGEST_BYTES = 40 * 10**6  # of a file: some 300,000 segments, in 300 MB of memory
 
 HEADER_KEYS = {  # required, and what they hold
     "schema": f'"{SCHEMA}"',
@@ -138,22 +138,30 @@ def format_trace(trace: Trace) -> str:
 
     Raises `OutputError` (E1907) for a trace with a line so long that it would not be read.
     """
-    lines = [_format_line(_header_values(trace))]
-    lines += (_format_line(_segment_values(segment)) for segment in trace.segments)
-    if max(map(len, lines)) > LONGEST_LINE:
-        found = f"a line has more than {LONGEST_LINE} characters."
-        raise OutputError.at("E1907", "trace:", found, "Shorten its texts.")
-    return "\n".join(lines) + "\n"
+    header = format_header({key: getattr(trace, key) for key in HEADER_RULES})
+    return "\n".join([header, *map(format_segment, trace.segments)]) + "\n"
+
+
+def format_header(fields: Mapping[str, Any]) -> str:
+    """The first line of a trace file, without its newline, for the checked values of all `HEADER_RULES`.
+
+    Raises `OutputError` (E1907) where it is too long to be read.
+    """
+    required = {"schema": SCHEMA} | {key: fields[key] for key in HEADER_KEYS if key != "schema"}
+    return _format_line(required | {key: fields[key] for key in HEADER_OPTIONAL if fields[key]})
+
+
+def format_segment(segment: Segment) -> str:
+    """The line of one segment, without its newline; `OutputError` (E1907) where it is too long to be read."""
+    return _format_line(_segment_values(segment))
 
 
 def _format_line(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def _header_values(trace: Trace) -> dict[str, Any]:
-    values = {key: getattr(trace, key) for key in HEADER_RULES}
-    required = {"schema": SCHEMA} | {key: values[key] for key in HEADER_KEYS if key != "schema"}
-    return required | {key: values[key] for key in HEADER_OPTIONAL if values[key]}
+    line = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if len(line) > LONGEST_LINE:
+        found = f"a line has more than {LONGEST_LINE} characters."
+        raise OutputError.at("E1907", "trace:", found, "Shorten its texts.")
+    return line
 
 
 def _segment_values(segment: Segment) -> dict[str, Any]:

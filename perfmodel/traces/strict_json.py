@@ -64,24 +64,25 @@ def _torn(place: str) -> InputError:
     )  # fmt: skip
 
 
-class _RefusedError(ValueError):
-    """JSON that Python would read and we do not: code, what was found, how to fix it."""
+class RefusedError(ValueError):
+    """JSON that Python would read and we do not; its arguments are code, what was found, how to fix it."""
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; `RefusedError` (E1302) where a key occurs twice."""
     values = dict(pairs)
     if len(values) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise _RefusedError("E1302", f"the key {quote(twice)} occurs twice.", "Keep one of them.")
+        raise RefusedError("E1302", f"the key {quote(twice)} occurs twice.", "Keep one of them.")
     return values
 
 
 def _constant(name: str) -> None:
-    raise _RefusedError("E1301", f"{name} is not JSON.", "Leave the key out where there is no number.")
+    raise RefusedError("E1301", f"{name} is not JSON.", "Leave the key out where there is no number.")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_pairs, parse_constant=_constant)
 
 
 def _parse_line(line: str, place: str, ended: bool) -> dict:
@@ -90,7 +91,7 @@ def _parse_line(line: str, place: str, ended: bool) -> dict:
         raise InputError.at("E1313", f"{place}:", f"more than {LONGEST_LINE} characters.", "Write shorter lines.")
     try:
         value = _DECODER.decode(line)
-    except _RefusedError as refused:
+    except RefusedError as refused:
         code, found, fix = refused.args
         raise InputError.at(code, f"{place}:", found, fix) from None
     except json.JSONDecodeError as error:
@@ -114,15 +115,15 @@ def _too_deep(place: str) -> InputError:
 
 
 def _depth_exceeds(line: str, value: object) -> bool:
-    if line.count("[") + line.count("{") <= DEEPEST:  # nearly always, and quick to know
-        return False
+    return line.count("[") + line.count("{") > DEEPEST and deeper(value)  # nearly never, and quick to know
+
+
+def deeper(value: object) -> bool:
+    """Whether lists and objects are nested in a value more than 64 levels deep."""
     level = [value]
     for _ in range(DEEPEST):
         inner: list[object] = []
         for item in level:
-            if isinstance(item, dict):
-                inner += item.values()
-            elif isinstance(item, list):
-                inner += item
+            inner += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
         level = inner
     return any(isinstance(item, (dict, list)) for item in level)

@@ -142,11 +142,15 @@ class Trace:
     @property
     def partial(self) -> tuple[int, ...]:
         """The epochs with fewer iterations than ceil(samples / batch): cut short, or not logged in full."""
+        whole = ceil_div(self.samples, self.batch)
+        return tuple(epoch for epoch, iterations in self.iterations_by_epoch().items() if iterations < whole)
+
+    def iterations_by_epoch(self) -> dict[int, int]:
+        """How many iterations each epoch has."""
         done: dict[int, int] = {}
         for segment in self.segments:
             done[segment.epoch] = done.get(segment.epoch, 0) + segment.iterations
-        whole = ceil_div(self.samples, self.batch)
-        return tuple(epoch for epoch, iterations in done.items() if iterations < whole)
+        return done
 
     @property
     def iterations(self) -> int:

@@ -5,6 +5,7 @@ Places are relative ("lr:"); whoever knows more of the place puts it in front wi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,7 +41,7 @@ def wrong_kind(key: str, value: object, expected: str) -> InputError:
 
 def whole(key: str, value: object, least: int, most: int) -> int:
     """A whole number from `least` to `most`; E1306 for another kind, E1307 outside of the range."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise wrong_kind(key, value, "a whole number")
     if not least <= value <= most:
         raise InputError.at("E1307", f"{key}:", f"{quote(value)} is not between {least} and {most}.", "Correct it.")
@@ -98,7 +99,18 @@ def numbers(key: str, value: object) -> dict[str, float]:
     """A table of finite numbers by name, copied; E1306 or E1307 otherwise."""
     if not isinstance(value, Mapping):
         raise wrong_kind(key, value, "a table of numbers")
-    return {text(key, name): number(f"{key}[{quote(name)}]", item) for name, item in value.items()}
+    return {_name(key, name): _number_in(key, name, item) for name, item in value.items()}
+
+
+def _name(key: str, name: object) -> str:
+    """One object for the many tables that have the same names."""
+    return sys.intern(text(key, name)) if type(name) is str else text(key, name)
+
+
+def _number_in(key: str, name: str, value: object) -> float | int:
+    if type(value) is float and -LARGEST <= value <= LARGEST:  # nearly always, and quick to know
+        return value
+    return number(f"{key}[{quote(name)}]", value)
 
 
 def table(key: str, value: object) -> dict[str, Any]:

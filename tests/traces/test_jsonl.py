@@ -155,7 +155,7 @@ def test_a_byte_order_mark_is_dropped(tmp_path):
         ('{"epoch":0,"iterations":1,"precision":"fp32"}', "E1306", "t.jsonl:2: precision:"),
         ('{"epoch":0,"iterations":1,"precision":["fp32"]}', "E1306", "t.jsonl:2: precision:"),
         (SEGMENT.replace('"fp32"', "[]", 1), "E1306", "t.jsonl:2: precision.fprop:"),
-        (SEGMENT.replace('"fp32"', '"dfx9"', 1), "E1004", "t.jsonl:2: precision.fprop: format"),
+        (SEGMENT.replace('"fp32"', '"dfx17"', 1), "E1004", "t.jsonl:2: precision.fprop: format"),
         (SEGMENT.replace('"fp32"', '["dfx8",8]', 1), "E1004", "t.jsonl:2: precision.fprop: format"),
         (SEGMENT.replace('"epoch":0', '"epoch":"0"'), "E1306", "t.jsonl:2: epoch:"),
         (SEGMENT.replace('"iterations":10', '"iterations":1.5'), "E1306", "t.jsonl:2: iterations:"),

@@ -115,7 +115,7 @@ class TestSchedule:
         "values",
         [
             {"lr0": 0}, {"lr0": float("nan")}, {"min_lr": -1}, {"gamma": 1}, {"gamma": "0.1"}, {"ladder": ()},
-            {"ladder": ("dfx8", "dfx8")}, {"ladder": ("dfx8", "dfx9")}, {"resolution": 0}, {"epochs_per_lr": 1.5},
+            {"ladder": ("dfx8", "dfx8")}, {"ladder": ("dfx8", "dfx17")}, {"resolution": 0}, {"epochs_per_lr": 1.5},
             {"most_epochs": 0}, {"inferred": "a text"}, {"batch": 0},
         ],
     )  # fmt: skip

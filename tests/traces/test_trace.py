@@ -38,7 +38,7 @@ class TestPassPrecision:
             PassPrecision("fp32", names, "fp32")
         assert code_and_place(error) == [("E1306", "dgrad:")]
 
-    @pytest.mark.parametrize("name", ["dfx9", 8, ["dfx8"]])
+    @pytest.mark.parametrize("name", ["dfx17", 8, ["dfx8"]])
     def test_no_such_format(self, name):
         with pytest.raises(UnknownName) as error:
             PassPrecision("fp32", "fp32", ("fp32", name))
@@ -69,7 +69,7 @@ class TestSegment:
             ({"metrics": {"loss": None}}, "E1306", "metrics['loss']:"),
             ({"metrics": {"loss": 10**400}}, "E1307", "metrics['loss']:"),
             ({"metrics": {" ": 1}}, "E1306", "metrics:"),
-            ({"layers": {"conv1": "dfx9"}}, "E1004", "layers['conv1'].fprop: format"),
+            ({"layers": {"conv1": "dfx17"}}, "E1004", "layers['conv1'].fprop: format"),
             ({"layers": {"conv1": {"fprop": "fp32"}}}, "E1304", "layers['conv1'].dgrad:"),
             ({"layers": {"conv1": 8}}, "E1306", "layers['conv1'].precision:"),
             ({"layers": "conv1"}, "E1306", "layers:"),
