@@ -18,6 +18,7 @@ LAYERS = [  # lowest first; a unit imports only from layers below its own
     ("gemm", "quantisers"),
     ("devices", "networks"),
     ("traces", "lowering"),
+    ("record",),
     ("profiles",),
     ("schemes", "cost", "measure"),  # cost and measure never import each other: they meet in a profile
     ("simulate", "predict", "plan"),
