@@ -27,6 +27,7 @@ def console_blocks(page: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("page", [page for page in PAGES if console_blocks(page)], ids=lambda page: page.name)
 def test_the_page_shows_what_is_printed(page, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # the commands of a page may write files, and use them
+    (tmp_path / "tests").symlink_to(ROOT / "tests")  # for the sample logs
     for command, output in console_blocks(page):
         words = shlex.split(command)
         assert words[0] == "perfmodel"

@@ -16,6 +16,7 @@ perfmodel VERB --help explains a verb; --version prints the version.
 With any verb, --errors json prints errors and warnings as JSON, one object a line."""
 VERBS = {
     "speedup": "how long a training trace takes, and how much faster it is than FP32 and mixed precision",
+    "trace": "training logs of any tool as traces: convert, check, show",
     "breakdown": "where the time of one training step goes: by layer, pass or kind of work",
     "reproduce": "a published table and ours side by side (table3 of the MuPPET paper)",
     "predict": "seconds of each GEMM of a CSV file",

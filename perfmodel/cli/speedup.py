@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, complain
+from perfmodel.cli import common, logs
 
 DESCRIPTION = """\
 How long the run of each training trace takes: in FP32, in mixed precision, with the trace's scheme, and with that
 scheme without conversions (its theoretical limit).
-A TRACE is the name of a bundled trace (see perfmodel traces) or the path of a .jsonl file.
+A TRACE is the name of a bundled trace (see perfmodel traces), the path of a trace (.jsonl), or the log of a training
+run, a file or its folder (see perfmodel trace --help).
 With -o FILE.png, .svg or .pdf it draws the timeline of one trace."""
 
 
@@ -15,11 +16,13 @@ def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
     arguments = _parser().parse_args(argv)
     suffix = _check(arguments)
-    from perfmodel.traces import find_trace
-
-    traces = common.gather(find_trace, arguments.traces)
+    given = logs.given(arguments)
+    logs.refuse_inputs(arguments.output, arguments.traces)
+    traces = common.gather(lambda trace: logs.find(trace, given, alter=False), arguments.traces)
     names = _names(arguments.traces)
-    _warn(arguments.traces, traces, arguments.strict)
+    for log, trace in zip(arguments.traces, traces, strict=True):
+        logs.tell_corrections(log, trace, stored=False)
+    logs.warn(arguments.traces, traces, arguments.strict)
     model = common.find_model(arguments)
     comparisons = _compare(arguments, traces, model)
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
@@ -36,21 +39,23 @@ def run(argv: list[str]) -> int:
 
 def _parser() -> common.Parser:
     parser = common.parser("speedup", DESCRIPTION)
-    parser.add_argument("traces", nargs="+", metavar="TRACE", help="name of a bundled trace, or a .jsonl file")
+    parser.add_argument("traces", nargs="+", metavar="TRACE", help="name of a bundled trace, a trace or a log")
     common.add_model_arguments(parser)
     common.add_profile_arguments(parser)
     common.add_overhead_argument(parser)
     parser.add_argument(
         "--network",
         metavar="N",
-        help="price this network instead of the one that the trace names: a name or a .toml file",
+        help="price this network instead of the one that the trace names: a name or a .toml file; for logs, which name "
+        "none, the network that was trained",
     )
     parser.add_argument(
         "--baseline-epochs", type=common.whole, metavar="E",
-        help="epochs of FP32 and mixed precision (default: as the trace says, else as many as the trace has)",
+        help="epochs of FP32 and mixed precision (default: as the trace says, else those of the trace)",
     )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     common.add_output_argument(parser, "table (.txt .csv .json .md .tex) or timeline (.png .svg .pdf)")
+    logs.add_log_arguments(parser, network=False)
     return parser
 
 
@@ -137,30 +142,5 @@ def _names(traces: list[str]) -> list[str]:
     """How the table calls each trace: its file's name without folder and suffix, or all of it where two are alike."""
     import os
 
-    short = [os.path.basename(trace).removesuffix(".jsonl") for trace in traces]
+    short = [os.path.basename(trace.rstrip("/" + os.sep)).removesuffix(".jsonl") or trace for trace in traces]
     return [name if short.count(name) == 1 else trace for name, trace in zip(short, traces, strict=True)]
-
-
-def _warn(names: list[str], traces, strict: bool) -> None:
-    """Warn of epochs that a trace leaves out or cuts short; with `--strict` that is an error."""
-    from perfmodel.errors import InputError, Problem
-
-    problems = []
-    for name, trace in zip(names, traces, strict=True):
-        if trace.gaps:
-            found = f"{_epochs(trace.gaps)} missing: no time is counted for what is missing."
-            problems.append(Problem("W1310", f"{name}:", found, "Add what is missing."))
-        if trace.partial:
-            found = f"{_epochs([(epoch, epoch) for epoch in trace.partial])} cut short: the iterations given count."
-            problems.append(Problem("W1311", f"{name}:", found, "Add what is missing."))
-    if problems and strict:
-        raise InputError(problems)
-    for problem in problems:
-        complain(problem)
-
-
-def _epochs(gaps) -> str:
-    """`epoch 3 is`, or `epochs 1, 3 to 5 are`; after twenty gaps an ellipsis."""
-    runs = [str(first) if first == last else f"{first} to {last}" for first, last in gaps[:20]]
-    one = len(gaps) == 1 and gaps[0][0] == gaps[0][1]
-    return f"epoch {runs[0]} is" if one else f"epochs {', '.join(runs)}{' …' * (len(gaps) > 20)} are"

@@ -182,28 +182,6 @@ def _trace_row(name: str, trace: Trace) -> dict:
     }  # fmt: skip
 
 
-def trace_table(name: str) -> Table:
-    """One trace: a row for each stretch of epochs in one precision; in the notes its source and what is inferred."""
-    trace = find_trace(name)
-    stretches: list[dict] = []
-    for segment in trace.segments:
-        common = {"precision": segment.precision.label, "lr": segment.lr, "inferred": segment.inferred}
-        last = stretches[-1] if stretches else None
-        if last and common.items() <= last.items() and segment.epoch <= last["to_epoch"] + 1:
-            last["to_epoch"] = segment.epoch
-            last["iterations"] += segment.iterations
-        else:
-            stretches.append({
-                "from_epoch": segment.epoch, "to_epoch": segment.epoch, "precision": common["precision"],
-                "lr": segment.lr, "iterations": segment.iterations, "inferred": segment.inferred,
-            })  # fmt: skip
-    notes = [f"Source: {'; '.join(f'{key}: {value}' for key, value in trace.source.items())}."]
-    notes += [f"Inferred: {text}" for text in trace.inferred]
-    notes += [f"Corrected: {text}" for text in trace.corrections]
-    title = f"{trace.title or name}: {trace.network}, {trace.dataset}, batch {trace.batch}"
-    return Table(title, pd.DataFrame(stretches), notes=tuple(notes))
-
-
 def short(source: str) -> str:
     """The beginning of a source, for lists; an entry's own page, CSV and JSON hold the whole."""
     return cut(one_line(source), 60)

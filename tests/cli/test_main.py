@@ -46,7 +46,7 @@ def test_help_of_each_verb(cli, verb):
         ("reproduc", "E1000 verb 'reproduc' is not known. Did you mean reproduce?"),
         (
             "",
-            "E1000 verb '' is not known. Known: speedup, breakdown, reproduce, predict, profile, check, kernels",
+            "E1000 verb '' is not known. Known: speedup, trace, breakdown, reproduce, predict, profile, check, kernels",
         ),
         ("common", "E1000 verb 'common' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
@@ -74,6 +74,7 @@ WRONG = {
     "devices": (("devices", "h300"), "E1001", "device"),
     "schemes": (("schemes", "x"), "E1100", "perfmodel schemes:"),
     "traces": (("traces", "no.jsonl"), "E1201", "no.jsonl"),
+    "trace": (("trace", "check", "no.jsonl"), "E1201", "no.jsonl"),
 }
 
 
@@ -159,7 +160,7 @@ def interrupt(*arguments, **keywords):
 
 
 @pytest.mark.parametrize(
-    "place", ["perfmodel.traces.find_trace", "perfmodel.simulate.compare", "perfmodel.cli.common.emit"]
+    "place", ["perfmodel.cli.logs.find", "perfmodel.simulate.compare", "perfmodel.cli.common.emit"]
 )
 def test_ctrl_c_inside(cli, monkeypatch, place):
     monkeypatch.setattr(place, interrupt)
@@ -235,9 +236,10 @@ def test_a_closed_output(here):
 
 
 def test_a_terminal_without_unicode(process):
-    found = process("traces", "run.jsonl", env=ENVIRONMENT | {"PYTHONIOENCODING": "ascii"})
+    found = process("trace", "show", "run.jsonl", env=ENVIRONMENT | {"PYTHONIOENCODING": "ascii"})
     assert (found.code, found.err) == (0, "")
-    assert "dfx8       \\u2013" in found.out
+    assert found.out.isascii()
+    assert "dfx16 |" in found.out
 
 
 def test_results_and_errors_go_to_different_streams(process):

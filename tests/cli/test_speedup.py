@@ -206,7 +206,7 @@ def test_strict_names_every_trace_with_gaps(cli, here):
             ("muppet-alexnet-imagenett",),
             "E1003 trace 'muppet-alexnet-imagenett' is not known. Did you mean muppet-alexnet",
         ),
-        ((".",), "E1202 . is "),
+        ((".",), "E1324 . is a folder without a log that is known."),
         (("run.jsonl", "--network", "resnet8"), "E1002 network 'resnet8' is not known. Did you mean resnet"),
         (("run.jsonl", "--device", "rtx-2080ti"), "E1001 device 'rtx-2080ti' is not known. Did you mean rtx-2080-ti"),
         (("run.jsonl", "--device", "run.jsonl"), "E1001 device 'run.jsonl' is not known."),
@@ -291,9 +291,8 @@ def test_problems_of_all_traces_come_together(cli):
 @pytest.mark.parametrize(
     ("change", "start"),
     [
-        (lambda text: "", "E1314 run.jsonl:1: there is no header."),
+        (lambda text: "", "E1324 run.jsonl: is empty."),
         (lambda text: text.splitlines()[0] + "\n", "E1312 run.jsonl:1: no segment follows."),
-        (lambda text: text[:-30], "E1303 run.jsonl:4: the last line is cut off: the file is truncated."),
         (
             lambda text: text.replace('"iterations":4', '"iterations":5', 1),
             "E1311 run.jsonl:2: epoch 0 has 5 iterations",
@@ -317,7 +316,7 @@ def test_problems_of_all_traces_come_together(cli):
             lambda text: text.replace('"fprop":"dfx8"', '"fprop":["dfx8","dfx12"]'),
             "E1315 run.jsonl: trace: the precision of some epochs is not known",
         ),
-        (lambda text: "\x1b]0;owned\x07" + text, "E1301 run.jsonl:1"),
+        (lambda text: "\x1b]0;owned\x07" + text, "E1324 run.jsonl:1: '\\x1b]0;owned\\x07{"),
     ],
 )
 def test_traces_that_are_wrong(cli, here, change, start):
@@ -327,6 +326,15 @@ def test_traces_that_are_wrong(cli, here, change, start):
     found = cli("speedup", "run.jsonl", *SLOW, "-o", "a.txt")
     assert found.refused(start), found
     assert not (here / "a.txt").exists()
+
+
+def test_a_line_that_was_not_written_to_its_end_is_left_out(cli, here):
+    """As kill -9 leaves it: the last of three epochs is lost, and that is said."""
+    path = here / "run.jsonl"
+    path.write_text(path.read_text()[:-30])
+    found = cli("speedup", "run.jsonl", *SLOW)
+    assert (found.code, found.err) == (0, "corrected: run.jsonl:4 the last line is cut off: left out\n")
+    assert re.search(r"MuPPET +2 ", found.out)
 
 
 @pytest.mark.parametrize("suffix", [None, "txt", "md", "tex", "csv", "json", "svg", "png"])
