@@ -12,7 +12,7 @@ from math import inf, nan
 from perfmodel.errors import InputError, quote
 from perfmodel.traces.values import LARGEST
 
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 MISSING = frozenset({"", "NA", "N/A", "None", "null"})  # Keras' CSVLogger, Python, SQL
 _NOT_FINITE = {

@@ -94,3 +94,9 @@ def test_any_text_is_a_number_or_an_error(text):
 def test_numbers_round_trip(value):
     assert number(repr(value), "f:1:1", "x") == value
     assert number(repr(value).replace(".", ","), "f:1:1", "x", comma=True) == value
+
+
+def test_many_digits_cost_no_more_than_their_number():
+    """A million digits and a letter: a second look at each digit would never end."""
+    assert not looks_like_number("1" * 10**6 + "x")
+    assert not looks_like_number("1" * 10**6 + "," + "1" * 10**6 + "x")
