@@ -24,6 +24,7 @@ NAME = "hf-trainer"
 TITLE = "Hugging Face's trainer_state.json"
 FOLDER = ("trainer_state.json",)
 TIMES = ("_runtime", "_per_second", "_time")  # of an evaluation
+ACCUMULATED = 1.3  # times the batch of one device: rates are rounded, and epochs end with a smaller batch
 SUM_UP = ("train_runtime", "total_flos")  # keys of the entry that closes a run
 OF_ONE_DEVICE = (
     "batch: train_batch_size, of one device; further devices and accumulated gradients, which the file does not know, "
@@ -60,7 +61,19 @@ def read(log: LogFile, given: Given) -> Run:
     run = table_run(NAME, log, given, rows, facts=facts, steps_from=1)
     _check_precision(run, given)
     stretches = _until(run.stretches, int(ends[-1][1])) if ends else run.stretches
-    return replace(run, stretches=stretches, inferred=inferred)
+    doubt = () if given.batch is not None else _doubt(run.place, length.samples, said, batch)
+    return replace(run, stretches=stretches, inferred=inferred, corrections=(*run.corrections, *doubt))
+
+
+def _doubt(place: str, samples: float | None, said: dict[str, tuple[int, Any]], batch: int | None) -> tuple[str, ...]:
+    """A line where training saw more samples in a step than one device's batch."""
+    line, steps = said.get("global_step", (0, None))
+    if samples is None or batch is None or not isinstance(steps, float) or not 0 < steps <= 1e12:
+        return ()
+    if samples / steps <= ACCUMULATED * batch:
+        return ()
+    found = f"a step saw some {samples / steps:.0f} samples (train_samples_per_second x train_runtime / global_step)"
+    return (f"{place}:{line} {found}, not {batch}: give --batch",)
 
 
 def _until(stretches: tuple[Stretch, ...], step: int) -> tuple[Stretch, ...]:
@@ -75,14 +88,24 @@ def _until(stretches: tuple[Stretch, ...], step: int) -> tuple[Stretch, ...]:
 
 
 class _Length:
-    """The iterations of an epoch, where in all entries step / epoch is the same whole number."""
+    """The iterations of an epoch, where in all entries step / epoch is the same whole number.
+
+    `samples` is how many training saw in all, as the entry says that sums a run up.
+    """
 
     def __init__(self):
         self.iterations: int | None = None
+        self.samples: float | None = None
         self.line = 1
         self._same = True
 
     def see(self, line: int, entry: object) -> None:
+        """The next entry of the history."""
+        seconds, rate = (
+            entry.get(key) if isinstance(entry, dict) else None for key in ("train_runtime", "train_samples_per_second")
+        )
+        if isinstance(seconds, float) and isinstance(rate, float) and 0 < seconds <= 1e9 and 0 < rate <= 1e12:
+            self.samples = seconds * rate
         step, epoch = (entry.get(key) if isinstance(entry, dict) else None for key in ("step", "epoch"))
         if not self._same or not isinstance(step, float) or not isinstance(epoch, float):
             return

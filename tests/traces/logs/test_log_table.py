@@ -275,3 +275,22 @@ def test_quick_rows_say_what_rows_say(rows, choice, ordered):
         except InputError as error:
             found.append(error.lines())
     assert found[0] == found[1]
+
+
+def test_rounding_makes_no_epoch():
+    rows = [{"epoch": 0.5, "step": 1}, {"epoch": 1.0000000002, "step": 2}, {"epoch": 2.0000000004, "step": 4}]
+    assert list(epochs_of(*rows)) == [0, 1]
+
+
+def test_a_restart_within_an_epoch_takes_back_its_precisions_from_there_on():
+    rows = [{"epoch": 0, "step": step, "precision": "fp16" if step < 5 else "fp32"} for step in range(9)]
+    assert precisions(*rows, {"epoch": 0, "step": 3, "precision": "bf16"}) == [[("fp16", 2, 0), ("bf16", 3, 3)]]
+    assert precisions(*rows, {"epoch": 0, "step": 7, "precision": "bf16"}) == [
+        [("fp16", 4, 0), ("fp32", 6, 5), ("bf16", 7, 7)]
+    ]
+
+
+def test_values_of_epochs_that_were_replaced_make_room(monkeypatch):
+    monkeypatch.setattr(table_module, "MOST_VALUES", 9)
+    rows = [{"epoch": number, "loss": 1.0} for number in (0, 1, 0, 1, 0, 1, 0, 1)]
+    assert list(epochs_of(*rows)) == [0, 1]

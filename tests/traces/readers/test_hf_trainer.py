@@ -189,3 +189,15 @@ def test_the_end_of_an_epoch_that_was_logged_is_not_told_twice(tmp_path):
     path = write(tmp_path, state)
     assert ends(path) == [(0, 7), (1, 7)]
     assert not any("repeat" in text for text in read_log(path, GIVEN).corrections)
+
+
+@pytest.mark.parametrize(("rate", "doubted"), [(24.0, True), (6.0, False)])
+def test_more_samples_a_step_than_one_batch_are_told(tmp_path, rate, doubted):
+    """Gradients of four batches of 3 were summed up: 10 steps saw 120 samples in 5 s."""
+    closing = {"epoch": 2.0, "step": 10, "train_runtime": 5.0, "train_samples_per_second": rate}
+    history = [ENTRY, ENTRY | {"epoch": 2.0, "step": 10}, closing]
+    state = {"epoch": 2.0, "global_step": 10, "log_history": history, "train_batch_size": 3}
+    path = write(tmp_path, state)
+    told = [text for text in read_log(path, GIVEN).corrections if "a step saw some 12 samples" in text]
+    assert len(told) == doubted
+    assert not any("a step saw" in text for text in read_log(path, replace(GIVEN, batch=12)).corrections)
