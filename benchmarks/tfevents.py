@@ -6,8 +6,8 @@ from statistics import median
 from time import perf_counter
 
 from perfmodel.traces.logs.series import Series
-from perfmodel.traces.logs.tfevents import read_events
-from perfmodel.traces.logs.tfrecord import checksum
+from perfmodel.traces.logs.tensorboard.events import read_events
+from perfmodel.traces.logs.tensorboard.records import checksum
 
 SCALARS = 300_000
 TAGS = ("train/loss", "train/top1", "train/top5", "lr", "precision/bits")

@@ -2,7 +2,8 @@
 
 `logfile.py` is the file, `given.py` what the user says beside it, `keys.py`, `names.py` and `numbers.py` what names and
 cells mean. `csvtable.py` makes rows of cells, `series.py` of values by tag, `table.py` epochs of rows, `steps.py` and
-`counting.py` how many iterations these had; `header.py` and `run.py` make the trace of it all.
+`counting.py` how many iterations these had; `header.py` and `run.py` make the trace of it all. What only one kind of
+log needs is in a folder of its own.
 """
 
 from perfmodel.traces.logs.given import FIELDS, Given

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from math import isnan
 
 from perfmodel.errors import InputError
-from perfmodel.traces.logs.cptbits import bits_of
-from perfmodel.traces.logs.cptlog import CptLog, is_cpt
-from perfmodel.traces.logs.cyclic import Part
+from perfmodel.traces.logs.cpt.bits import bits_of
+from perfmodel.traces.logs.cpt.cyclic import Part
+from perfmodel.traces.logs.cpt.log import CptLog, is_cpt
 from perfmodel.traces.logs.epochs import spans
 from perfmodel.traces.logs.given import Given
 from perfmodel.traces.logs.logfile import LogFile

@@ -11,11 +11,11 @@ from typing import Any
 from perfmodel.errors import InputError, Problem
 from perfmodel.traces.logs.csvtable import Row
 from perfmodel.traces.logs.given import Given
-from perfmodel.traces.logs.jsondocument import Document
-from perfmodel.traces.logs.jsontable import flat
-from perfmodel.traces.logs.jsonvalues import whole_text
 from perfmodel.traces.logs.keys import Keys
 from perfmodel.traces.logs.logfile import LogFile
+from perfmodel.traces.logs.objects.document import Document
+from perfmodel.traces.logs.objects.rows import flat
+from perfmodel.traces.logs.objects.values import whole_text
 from perfmodel.traces.logs.run import Fact, Run, Said, Stretch
 from perfmodel.traces.logs.table import MOST_EPOCHS
 from perfmodel.traces.logs.tablerun import table_run

@@ -15,8 +15,8 @@ from perfmodel.traces.logs.csvtable import Row
 from perfmodel.traces.logs.given import Given
 from perfmodel.traces.logs.keys import Keys
 from perfmodel.traces.logs.logfile import LogFile
-from perfmodel.traces.logs.mlepochs import EPOCH, Epochs
-from perfmodel.traces.logs.mllog import TOKEN, Event, events
+from perfmodel.traces.logs.mlperf.epochs import EPOCH, Epochs
+from perfmodel.traces.logs.mlperf.events import TOKEN, Event, events
 from perfmodel.traces.logs.names import Precisions
 from perfmodel.traces.logs.run import Fact, Run
 from perfmodel.traces.logs.tablerun import table_run

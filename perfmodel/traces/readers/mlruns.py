@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from perfmodel.traces.logs.given import Given
 from perfmodel.traces.logs.logfile import LogFile
-from perfmodel.traces.logs.mlruns import read_mlruns
-from perfmodel.traces.logs.params import param_facts
+from perfmodel.traces.logs.mlflow.files import read_mlruns
+from perfmodel.traces.logs.mlflow.params import param_facts
 from perfmodel.traces.logs.run import Run
 from perfmodel.traces.logs.serieslog import series_run
 

@@ -8,8 +8,7 @@ from perfmodel.traces.logs import numbers
 from perfmodel.traces.logs.csvtable import delimiter_of
 from perfmodel.traces.logs.given import Given
 from perfmodel.traces.logs.logfile import LogFile
-from perfmodel.traces.logs.muppet import Rows
-from perfmodel.traces.logs.muppet_row import (
+from perfmodel.traces.logs.muppet.row import (
     BRANCH,
     GD,
     HEAD_LINES,
@@ -21,6 +20,7 @@ from perfmodel.traces.logs.muppet_row import (
     Row,
     looks_like_file,
 )
+from perfmodel.traces.logs.muppet.rows import Rows
 from perfmodel.traces.logs.run import Run
 from perfmodel.traces.logs.table import MOST_PROBLEMS
 from perfmodel.traces.values import LARGEST

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from perfmodel.traces.logs.given import Given
-from perfmodel.traces.logs.jsontable import item_rows, line_rows
 from perfmodel.traces.logs.logfile import LogFile
+from perfmodel.traces.logs.objects.rows import item_rows, line_rows
 from perfmodel.traces.logs.run import Run
 from perfmodel.traces.logs.tablerun import table_run
 

@@ -7,7 +7,7 @@ from perfmodel.traces.logs.logfile import LogFile
 from perfmodel.traces.logs.run import Run
 from perfmodel.traces.logs.series import Series
 from perfmodel.traces.logs.serieslog import series_run
-from perfmodel.traces.logs.tfevents import looks_like_events, read_events
+from perfmodel.traces.logs.tensorboard.events import looks_like_events, read_events
 
 NAME = "tensorboard"
 TITLE = "TensorBoard event files (PyTorch, tensorboardX, Lightning, Keras); a folder's are read together"

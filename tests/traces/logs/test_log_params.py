@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from perfmodel.traces.logs.given import Given
-from perfmodel.traces.logs.params import param_facts
+from perfmodel.traces.logs.mlflow.params import param_facts
 
 NOTHING = {}
 

@@ -12,9 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perfmodel.errors import InputError
-from perfmodel.traces.logs import mlflow_store, mlruns, series
-from perfmodel.traces.logs.mlflow_store import read_mlflow
-from perfmodel.traces.logs.mlruns import read_mlruns
+from perfmodel.traces.logs import series
+from perfmodel.traces.logs.mlflow import files as mlruns
+from perfmodel.traces.logs.mlflow import store as mlflow_store
+from perfmodel.traces.logs.mlflow.files import read_mlruns
+from perfmodel.traces.logs.mlflow.store import read_mlflow
 
 RUNS = """CREATE TABLE runs (
     run_uuid VARCHAR(32) NOT NULL, name VARCHAR(250), status VARCHAR(9), start_time BIGINT, lifecycle_stage VARCHAR(20),

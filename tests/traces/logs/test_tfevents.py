@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfmodel.errors import InputError
-from perfmodel.traces.logs import tfrecord
 from perfmodel.traces.logs.series import Series
-from perfmodel.traces.logs.tfevents import looks_like_events, read_events
-from perfmodel.traces.logs.tfrecord import Records, checksum
+from perfmodel.traces.logs.tensorboard import records as tfrecord
+from perfmodel.traces.logs.tensorboard.events import looks_like_events, read_events
+from perfmodel.traces.logs.tensorboard.records import Records, checksum
 
 SAMPLES = Path(__file__).parents[2] / "data" / "logs" / "samples"
 TORCH = SAMPLES / "tensorboard" / "torch" / "events.out.tfevents.1795328157.host.17084.0"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from perfmodel.errors import InputError
 from perfmodel.traces.logs import Given, read_log
-from perfmodel.traces.logs.cyclic import Cycle, cycles_of, lengths_by_drop, lengths_of, mean_cost, parts_of
+from perfmodel.traces.logs.cpt.cyclic import Cycle, cycles_of, lengths_by_drop, lengths_of, mean_cost, parts_of
 from perfmodel.traces.logs.logfile import LogFile
 from perfmodel.traces.readers import cpt
 

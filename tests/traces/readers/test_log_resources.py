@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from perfmodel.traces.jsonl import LARGEST_BYTES
-from perfmodel.traces.logs.tfrecord import checksum
+from perfmodel.traces.logs.tensorboard.records import checksum
 
 pytestmark = [
     pytest.mark.nightly,

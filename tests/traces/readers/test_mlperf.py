@@ -104,7 +104,7 @@ def test_blocks_of_epochs(tmp_path):
 
 
 def test_many_epochs_of_a_few_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("perfmodel.traces.logs.mlepochs.MOST_IN_BLOCKS", 8)
+    monkeypatch.setattr("perfmodel.traces.logs.mlperf.epochs.MOST_IN_BLOCKS", 8)
     lines = [*block(0, 4), *block(4, 3), *epoch(7), *epoch(8)]
     assert len(read(tmp_path, [*lines, *block(9, 1)]).segments) == 10
     assert problems(tmp_path, [*lines, *block(9, 1), "", *block(0, 1)]) == [("E1328", "/result_0.txt:12:")]

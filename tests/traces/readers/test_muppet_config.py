@@ -9,8 +9,8 @@ from perfmodel.errors import InputError
 from perfmodel.networks import find_network
 from perfmodel.traces.logs import Given, read_log
 from perfmodel.traces.logs.logfile import LogFile
-from perfmodel.traces.logs.muppet_config import config_of
-from perfmodel.traces.logs.muppet_facts import NETWORKS, facts_of, network_of, scheme_params
+from perfmodel.traces.logs.muppet.config import config_of
+from perfmodel.traces.logs.muppet.facts import NETWORKS, facts_of, network_of, scheme_params
 
 SAMPLES = Path(__file__).parents[2] / "data" / "logs" / "samples" / "muppet"
 RUN = "Run_Muppet: True\n"

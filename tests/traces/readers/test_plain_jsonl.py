@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from perfmodel.errors import InputError
 from perfmodel.traces.logs import Given, read_log
-from perfmodel.traces.logs.jsondocument import Document
+from perfmodel.traces.logs.objects.document import Document
 
 GIVEN = Given(network="net", dataset="data", scheme="own", samples=63, batch=8)
 LINES = """{"epoch": 0, "precision": "fp16", "loss": 2.5, "val": {"top1": 31.5}, "note": "warm-up"}
@@ -169,11 +169,11 @@ def test_errors_before_long_items_have_their_place(tmp_path, item, problem):
 
 
 def test_limits(tmp_path, monkeypatch):
-    monkeypatch.setattr("perfmodel.traces.logs.jsondocument.MOST_ITEMS", 2)
-    monkeypatch.setattr("perfmodel.traces.logs.jsontable.MOST_ROWS", 2)
+    monkeypatch.setattr("perfmodel.traces.logs.objects.document.MOST_ITEMS", 2)
+    monkeypatch.setattr("perfmodel.traces.logs.objects.rows.MOST_ROWS", 2)
     assert problems(tmp_path, LINES) == [("E1203", "/log.json:3:")]
     assert problems(tmp_path, LIST) == [("E1203", "/log.json:4:")]
-    monkeypatch.setattr("perfmodel.traces.logs.jsonvalues.LARGEST_WIDE", len(LIST))
+    monkeypatch.setattr("perfmodel.traces.logs.objects.values.LARGEST_WIDE", len(LIST))
     assert problems(tmp_path, LIST.replace("warm-up", "Zürich!")) == [("E1203", "/log.json:")]
 
 

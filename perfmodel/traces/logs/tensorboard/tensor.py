@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from perfmodel.traces.logs.protobuf import BYTES, VARINT, fields, signed, varints
+from perfmodel.traces.logs.tensorboard.protobuf import BYTES, VARINT, fields, signed, varints
 
 DTYPE, SHAPE, CONTENT, TEXT = 1 << 3 | VARINT, 2 << 3 | BYTES, 4 << 3 | BYTES, 8 << 3 | BYTES
 DIMENSION, SIZE, UNKNOWN_RANK = 2 << 3 | BYTES, 1 << 3 | VARINT, 3 << 3 | VARINT

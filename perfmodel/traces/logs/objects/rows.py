@@ -8,10 +8,10 @@ from typing import Any
 
 from perfmodel.errors import InputError, Problem, quote
 from perfmodel.traces.logs.csvtable import MOST_ROWS, Row
-from perfmodel.traces.logs.jsondocument import Document
-from perfmodel.traces.logs.jsonvalues import decoded, whole_text
 from perfmodel.traces.logs.keys import Keys
 from perfmodel.traces.logs.logfile import LogFile
+from perfmodel.traces.logs.objects.document import Document
+from perfmodel.traces.logs.objects.values import decoded, whole_text
 from perfmodel.traces.values import LARGEST
 
 MOST_PROBLEMS = 1000

@@ -20,7 +20,7 @@ from urllib.parse import quote as percent_encoded
 
 from perfmodel.datafiles import opened
 from perfmodel.errors import InputError, printable, quote
-from perfmodel.traces.logs.mlruns import MOST_CHARACTERS, MOST_PARAMS
+from perfmodel.traces.logs.mlflow.files import MOST_CHARACTERS, MOST_PARAMS
 from perfmodel.traces.logs.series import LONGEST_TAG, MOST_TAGS, MOST_VALUES, Series, too_much
 
 LARGEST_BYTES = 2**30

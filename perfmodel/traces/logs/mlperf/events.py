@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfmodel.errors import InputError, Problem, quote
-from perfmodel.traces.logs.jsontable import finish
-from perfmodel.traces.logs.jsonvalues import decoded
 from perfmodel.traces.logs.logfile import LogFile
+from perfmodel.traces.logs.objects.rows import finish
+from perfmodel.traces.logs.objects.values import decoded
 
 TOKEN = ":::MLLOG"
 MOST_PROBLEMS = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from perfmodel.traces.logs.given import Given
-from perfmodel.traces.logs.muppet_config import Config
+from perfmodel.traces.logs.muppet.config import Config
 from perfmodel.traces.logs.run import Fact
 
 TRAINING_IMAGES = {"cifar10": 50_000, "cifar100": 50_000, "imagenet": 1_281_167}

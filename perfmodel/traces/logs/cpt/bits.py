@@ -7,8 +7,7 @@ from math import isclose
 from typing import Any
 
 from perfmodel.errors import InputError
-from perfmodel.traces.logs.cptlog import CptLog
-from perfmodel.traces.logs.cyclic import (
+from perfmodel.traces.logs.cpt.cyclic import (
     DISPUTED,
     MOST_CYCLES,
     Cycle,
@@ -19,6 +18,7 @@ from perfmodel.traces.logs.cyclic import (
     mean_cost,
     parts_of,
 )  # fmt: skip
+from perfmodel.traces.logs.cpt.log import CptLog
 
 MOST_PARTS = 1_000_000
 COST_STEP = 1e-6  # what the mean cost is printed to

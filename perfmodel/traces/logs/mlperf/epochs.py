@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from perfmodel.errors import InputError
 from perfmodel.traces.logs.csvtable import Row
-from perfmodel.traces.logs.jsontable import flat
 from perfmodel.traces.logs.keys import Keys
-from perfmodel.traces.logs.mllog import LAST_EPOCH, Event
+from perfmodel.traces.logs.mlperf.events import LAST_EPOCH, Event
+from perfmodel.traces.logs.objects.rows import flat
 from perfmodel.traces.logs.table import MOST_EPOCHS
 
 EPOCH = "epoch"  # the name of the epoch in rows

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from perfmodel.traces.logs.muppet_config import Config
-from perfmodel.traces.logs.muppet_row import Row
+from perfmodel.traces.logs.muppet.config import Config
+from perfmodel.traces.logs.muppet.row import Row
 from perfmodel.traces.schedule import reference_fp32_rates
 
 

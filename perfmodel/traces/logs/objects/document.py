@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from perfmodel.errors import InputError, quote
-from perfmodel.traces.logs.jsonvalues import decoded
+from perfmodel.traces.logs.objects.values import decoded
 
 LONGEST_VALUE = 2**20  # characters of one value
 MOST_ITEMS = 1_000_000  # of one list

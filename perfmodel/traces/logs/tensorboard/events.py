@@ -1,6 +1,6 @@
 """TensorBoard's event files: the scalars, and the short texts, that a run wrote.
 
-A file is a sequence of records (`tfrecord.py`), each a protocol buffer `Event`. A scalar is a `simple_value` (PyTorch,
+A file is a sequence of records (`records.py`), each a protocol buffer `Event`. A scalar is a `simple_value` (PyTorch,
 tensorboardX) or a tensor of one element (TensorFlow 2, Keras); histograms, images, audio, graphs and hyperparameters
 are passed over. Source: event.proto, summary.proto, tensor.proto and types.proto of TensorFlow.
 """
@@ -11,10 +11,10 @@ import struct
 from typing import BinaryIO
 
 from perfmodel.errors import InputError
-from perfmodel.traces.logs.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
 from perfmodel.traces.logs.series import MOST_TAGS, Series
-from perfmodel.traces.logs.tensor import float_gap, text, value
-from perfmodel.traces.logs.tfrecord import CHECKSUM, LARGEST_RECORD, LENGTH, Records, checksum
+from perfmodel.traces.logs.tensorboard.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
+from perfmodel.traces.logs.tensorboard.records import CHECKSUM, LARGEST_RECORD, LENGTH, Records, checksum
+from perfmodel.traces.logs.tensorboard.tensor import float_gap, text, value
 
 WALL_TIME, STEP, FILE_VERSION, SUMMARY = 1 << 3 | FIXED64, 2 << 3 | VARINT, 3 << 3 | BYTES, 5 << 3 | BYTES
 VALUE = 1 << 3 | BYTES

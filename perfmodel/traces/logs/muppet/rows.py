@@ -15,10 +15,10 @@ from perfmodel.errors import InputError, quote
 from perfmodel.traces.logs.epochs import spans
 from perfmodel.traces.logs.given import Given
 from perfmodel.traces.logs.logfile import LogFile
-from perfmodel.traces.logs.muppet_config import Config, config_of
-from perfmodel.traces.logs.muppet_end import after_rows
-from perfmodel.traces.logs.muppet_facts import facts_of, name_of, scheme_params
-from perfmodel.traces.logs.muppet_row import BRANCH, Row
+from perfmodel.traces.logs.muppet.config import Config, config_of
+from perfmodel.traces.logs.muppet.end import after_rows
+from perfmodel.traces.logs.muppet.facts import facts_of, name_of, scheme_params
+from perfmodel.traces.logs.muppet.row import BRANCH, Row
 from perfmodel.traces.logs.names import Precisions, passes
 from perfmodel.traces.logs.run import Fact, Run, Stretch
 from perfmodel.traces.precision import PassPrecision

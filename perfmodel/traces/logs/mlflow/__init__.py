@@ -1,0 +1,1 @@
+"""MLflow's stores: the database, the folders, the parameters of a run."""

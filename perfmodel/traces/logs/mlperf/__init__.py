@@ -1,0 +1,1 @@
+"""MLPerf's log: events, and the epochs that they tell."""

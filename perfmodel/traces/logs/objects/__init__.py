@@ -1,0 +1,1 @@
+"""Logs of JSON objects: strict values, documents read piece by piece, rows."""
