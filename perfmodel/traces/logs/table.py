@@ -10,42 +10,23 @@ Logs are kept in memory by epoch, never by row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from perfmodel.errors import SHOWN, InputError, Problem, quote
 from perfmodel.traces.logs.epochs import Epoch, not_finite, spans
 from perfmodel.traces.logs.given import Given
 from perfmodel.traces.logs.keys import Keys
 from perfmodel.traces.logs.moments import Moments, Value
-from perfmodel.traces.logs.names import PASSES
+from perfmodel.traces.logs.plans import Plan, Plans
 from perfmodel.traces.logs.quickrows import QuickRows
 from perfmodel.traces.logs.rowprecision import RowPrecisions
 from perfmodel.traces.logs.run import MOST_NOTES
 
 MOST_EPOCHS = 200_000  # with what is logged of each; some 200 MB
 MOST_VALUES = 1_000_000  # kept in all, of all epochs
-MOST_NAMES = 1_000
-LONGEST_NAME = 1_000
 MOST_PROBLEMS = 1000
-DECISIVE = ("epoch", "step", "iterations", "precision", *PASSES, "master")  # fields that must not change their names
 MOST_WAITING = 10_000  # rows before the first that has an epoch
 
 AGAIN: dict[str, Value] = {}  # for a row: the log was opened anew, and what follows replaces what it repeats
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What the names of a row are: made once for each set of names."""
-
-    epoch: str | None
-    step: str | None
-    iterations: str | None
-    precision: tuple[tuple[str, str], ...]  # field, name
-
-    @property
-    def steady(self) -> bool:
-        """Whether rows with these names may differ in nothing but step and metrics."""
-        return self.epoch is not None and self.step is not None and self.iterations is None
 
 
 class Table:
@@ -62,8 +43,7 @@ class Table:
         self.corrections: list[str] = []
         self.problems: list[Problem] = []
         self._precisions = RowPrecisions(given.formats, given.bits)
-        self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._names: dict[str, None] = {}
+        self._plans = Plans(place, keys)
         self._epochs: dict[int, Epoch] = {}
         self._current: int = -1
         self._waiting: list[tuple[int, int | None, dict[str, Value]]] = []
@@ -80,7 +60,7 @@ class Table:
             self._again = True
             return
         names = tuple(row)
-        plan = self._plans.get(names) or self._plan(names, line)
+        plan = self._plan(names, line)
         try:
             epoch, step = self._position(plan, row, line)
         except InputError as error:
@@ -107,7 +87,7 @@ class Table:
             return
         resolved = self._resolved
         self.add(line, dict(zip(names, values, strict=True)))
-        plan = self._plans.get(names)
+        plan = self._plans.known(names)
         settled = self._epochs and not self._waiting and not self.problems and self._resolved == resolved
         if settled and plan is not None and plan.steady:
             self._quick.start(names, values, plan.epoch, plan.step, [name for _, name in plan.precision])
@@ -132,7 +112,7 @@ class Table:
             line, n = self._waiting[0][0], len(self._waiting)
             self._note(f"{self.place}:{line} {n} rows after the last epoch's belong to none that was logged; left out")
         if not self.problems:
-            self.keys.check_mapped(self._names, self.place)
+            self.keys.check_mapped(self._plans.names, self.place)
         if self.problems:
             raise InputError(self.problems)
         self._drop_end_mark()
@@ -140,38 +120,14 @@ class Table:
         self._tell()
         return self._epochs
 
-    def _plan(self, names: tuple[str, ...], line: int) -> _Plan:
-        for name in names:
-            if name not in self._names:
-                self._names[name] = None
-                if len(self._names) > MOST_NAMES or len(name) > LONGEST_NAME:
-                    found = f"more than {MOST_NAMES} names, or one of more than {LONGEST_NAME} characters."
-                    raise InputError.at("E1328", f"{self.place}:{line}:", found, "Drop some.")
-                self._see(name, line)
-        key = self.keys.name
-        fields = [(field, key(field)) for field in ("precision", *PASSES, "master")]
-        precision = tuple((field, name) for field, name in fields if name in names)
-        plan = _Plan(
-            *(key(field) if key(field) in names else None for field in ("epoch", "step", "iterations")),
-            precision,
-        )
-        if len(self._plans) > 1000:  # hostile: every row has other names
-            self._plans.clear()
-        self._plans[names] = plan
+    def _plan(self, names: tuple[str, ...], line: int) -> Plan:
+        plan = self._plans.known(names)
+        if plan is None:
+            plan = self._plans.make(names, line, bool(self._epochs))
+            self._quick.forget()
         return plan
 
-    def _see(self, name: str, line: int) -> None:
-        """Learn a name; where rows were taken already it must not be a better one for what they said otherwise."""
-        before = {key: self.keys.name(key) for key in DECISIVE}
-        self.keys.see([name])
-        for key, known in before.items():
-            if self._epochs and known is not None and self.keys.name(key) != known:
-                found = f"both {quote(known, 40)} and {quote(name, 40)} may be the {key}."
-                raise InputError.at("E1320", f"{self.place}:{line}:", found, f"Choose with --map {key}=NAME.")
-        self._plans.clear()
-        self._quick.forget()
-
-    def _position(self, plan: _Plan, row: Mapping[str, Value], line: int) -> tuple[int | None, int | None]:
+    def _position(self, plan: Plan, row: Mapping[str, Value], line: int) -> tuple[int | None, int | None]:
         moments = self._moments
         step = None if plan.step is None else moments.count(row[plan.step], plan.step, line)
         if plan.epoch is None:
@@ -184,12 +140,8 @@ class Table:
 
     def _no_epoch(self, line: int) -> None:
         fix = "Give --map epoch=KEY; or --step-is epoch, or --step-is iteration with --samples and --batch."
-        found = f"no epoch is known for the rows of a log with {self._listed()}."
+        found = f"no epoch is known for the rows of a log with {self._plans.listed()}."
         raise InputError.at("E1323", f"{self.place}:{line}:", found, fix)
-
-    def _listed(self) -> str:
-        names = list(self._names)
-        return ", ".join(quote(name, 40) for name in names[:20]) + (" …" if len(names) > 20 else "")
 
     def _put(self, number: int, step: int | None, line: int, row: dict[str, Value]) -> None:
         if number != self._current or self._again:
@@ -198,7 +150,7 @@ class Table:
         if step is not None and epoch.last is not None and step < epoch.last:
             self._note(f"{self.place}:{line} restart within epoch {number}: from step {step} on it was replaced")
             epoch.take_back(step)
-        plan = self._plans.get(tuple(row)) or self._plan(tuple(row), line)
+        plan = self._plan(tuple(row), line)
         try:
             self._precision(plan, epoch, step, row, line)
             self._keep(plan, epoch, step, line, row)
@@ -232,7 +184,7 @@ class Table:
             which = f"epoch {number} was" if last == number else f"epochs {number} to {last} were"
         self._note(f"{self.place}:{line} restart: {which} replaced by what follows")
 
-    def _precision(self, plan: _Plan, epoch: Epoch, step: int | None, row: Mapping[str, Value], line: int) -> None:
+    def _precision(self, plan: Plan, epoch: Epoch, step: int | None, row: Mapping[str, Value], line: int) -> None:
         if not plan.precision:
             return
         found = self._precisions.of_row(plan.precision, row, f"{self.place}:{line}:")
@@ -244,7 +196,7 @@ class Table:
             epoch.precisions.append([found, step, step])
             self._take_room(1, line)
 
-    def _contradicts(self, plan: _Plan, epoch: Epoch, row: Mapping[str, Value], line: int) -> bool:
+    def _contradicts(self, plan: Plan, epoch: Epoch, row: Mapping[str, Value], line: int) -> bool:
         """Whether the precision was another one at the same moment; then the user's choice decides."""
         for _, name in plan.precision:
             if name in epoch.now and epoch.now[name] != row[name]:
@@ -252,7 +204,7 @@ class Table:
                 return True
         return False
 
-    def _keep(self, plan: _Plan, epoch: Epoch, step: int | None, line: int, row: dict[str, Value]) -> None:
+    def _keep(self, plan: Plan, epoch: Epoch, step: int | None, line: int, row: dict[str, Value]) -> None:
         same_moment = _same_moment(plan, epoch, step, row)
         if step is not None:
             epoch.at(step)
@@ -342,7 +294,7 @@ class _TooLarge(InputError):
     """Ends the reading at once."""
 
 
-def _same_moment(plan: _Plan, epoch: Epoch, step: int | None, row: Mapping[str, Value]) -> bool:
+def _same_moment(plan: Plan, epoch: Epoch, step: int | None, row: Mapping[str, Value]) -> bool:
     """Whether the row was logged when the one before was: at the same step, or where epochs are fractions, the same."""
     if step is not None:
         return step == epoch.last

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfmodel.errors import InputError
+from perfmodel.traces.logs import plans as plans_module
 from perfmodel.traces.logs import table as table_module
 from perfmodel.traces.logs.epochs import spans
 from perfmodel.traces.logs.given import Given
@@ -200,7 +201,7 @@ def test_a_name_that_is_mapped_must_be_there():
 )
 def test_what_is_kept_is_bounded(monkeypatch, constant, rows):
     assert len(epochs_of(*rows, bits="int")) >= 1
-    monkeypatch.setattr(table_module, constant, 7)
+    monkeypatch.setattr(plans_module if "NAME" in constant else table_module, constant, 7)
     (line,) = fault(*rows, bits="int")
     assert line.startswith("E1328 F:")
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 WRITTEN = ROOT / "tests" / "data" / "logs" / "written"
 SCRIPT = ROOT / "tests" / "traces" / "writers" / "write.py"
 LARGEST_BYTES = 100_000
-NEVER_INSIDE = (b"/tmp/", b"/home/", b"/root/", b"/Users/", b"/work/")  # paths of the machine that wrote
+NEVER_INSIDE = (b"/tmp/", b"/home/", b"/Users/", bytes(Path.home()) + b"/", bytes(ROOT) + b"/")  # paths of the writer
 
 RUN = Given(network="resnet20", dataset="cifar10", scheme="muppet", samples=54, batch=8, bits="dfx")
 MIXED = replace(RUN, scheme="mixed", bits=None)
