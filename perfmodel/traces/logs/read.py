@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,7 @@ MOST_FOLDERS = 200  # that are looked through for the log when the one that was 
 TRACE = "trace"  # the reader of what is a trace already
 
 
+@cache
 def all_readers() -> dict[str, ModuleType]:
     """The readers by name, those that know one format well before those that take any table.
 

@@ -319,7 +319,7 @@ AUDIT = r"""
 import difflib, encodings.utf_16_be, encodings.utf_16_le, json, os, random, sys
 from pathlib import Path
 from perfmodel.errors import PerfModelError
-from perfmodel.traces import format_trace, readers
+from perfmodel.traces import format_trace
 from perfmodel.traces.logs import Given, read_log
 from perfmodel.traces.logs.read import all_readers
 
@@ -331,8 +331,6 @@ QUIET = ("object.", "sys._getframe", "code.__new__", "builtins.id", "gc.", "arra
 
 def hook(event, arguments):
     if not watched or event.startswith(QUIET) and event != "sqlite3.enable_load_extension":
-        return
-    if event == "os.listdir" and arguments[0] in readers.__path__:
         return
     if event in ("open", "os.listdir", "os.scandir", "os.walk", "sqlite3.connect"):
         path = os.path.realpath(os.fsdecode(arguments[0]))
