@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from perfmodel.cli import common, complain
 
 # What --help says of a log's options; not taken from the module that reads logs, which --help need not load.
-FIELDS = "epoch, step, iterations, precision, fprop, dgrad, wgrad, master, lr, gd_mean, gd_max, gd_ratio, gd_threshold"
+FIELDS = (
+    "epoch, step, iterations, precision, fprop, dgrad, wgrad, master, lr, "
+    "gd_mean, gd_max, gd_ratio, gd_threshold, gd_violations"
+)
 SIZES = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -28,7 +31,7 @@ def add_log_arguments(to: argparse.ArgumentParser, network: bool = True) -> None
     )
     group.add_argument(
         "--map", action="append", default=[], metavar="FIELD=KEY",
-        help=f"what the log calls a field, one of {FIELDS}, gd_violations",
+        help=f"what the log calls a field, one of {FIELDS}",
     )  # fmt: skip
     group.add_argument(
         "--bits", metavar="FAMILY", help="where precision is a number of bits: of dfx (dynamic fixed point), int or fp"

@@ -24,7 +24,6 @@ MOST_POINTS = 2000  # of a curve; more are drawn as their lowest and highest
 MOST_BARS, COLUMNS = 500, 1000  # of a row of bars; more are drawn in so many columns
 LONGEST_LEVEL, LONGEST_METRIC, LONGEST_HEAD = 28, 24, 70  # characters of names beside and above a panel
 MOST_DOTS = 12  # points of a curve that get a dot each: with few of them a line would say more than is known
-DOTS = {"marker": "o", "markersize": 4, "clip_on": False}
 RATE_LABELS = 4  # on the axis of learning rates
 LOOKS = (  # not the colours of MuPPET's formats; each thinner than the one below it, so that equal curves all show
     {"color": style.BLACK, "linewidth": 2.4}, {"color": style.GREEN, "linewidth": 1.5, "linestyle": "--"},

@@ -12,6 +12,7 @@ import pytest
 from perfmodel import cli as package
 from perfmodel.cli import logs
 from perfmodel.traces import parse_trace
+from perfmodel.traces.logs import FIELDS
 
 STORE = Path(__file__).parents[1] / "data" / "logs" / "written" / "mlflow" / "mlflow.db"
 SLOW = ("--device", "slow.toml", "--model", "roofline")
@@ -565,3 +566,7 @@ def test_strict_in_speedup(cli, here):
     assert cli("speedup", "gaps.csv", *SIZES, *SLOW).code == 0
     strict = cli("speedup", "gaps.csv", *SIZES, *SLOW, "--strict")
     assert (strict.code, strict.out) == (2, "")
+
+
+def test_the_help_names_every_field():
+    assert logs.FIELDS.split(", ") == list(FIELDS)

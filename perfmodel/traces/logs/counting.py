@@ -7,47 +7,34 @@ from itertools import pairwise
 
 from perfmodel.traces.logs.epochs import Epoch, finite, spans
 from perfmodel.traces.logs.given import Given
-from perfmodel.traces.logs.run import Stretch
+from perfmodel.traces.logs.run import Said, Stretch
 from perfmodel.traces.logs.steps import Count, Steps, number_epochs
 from perfmodel.traces.logs.table import Table
 from perfmodel.traces.precision import PassPrecision
-from perfmodel.units import ceil_div
 
 GD = {f"gd_{name}": name for name in ("mean", "max", "ratio", "threshold", "violations")}
 
 Part = tuple[PassPrecision | None, int | None]  # and its iterations
 
 
-def table_stretches(
-    table: Table, given: Given, batch: int | None = None, samples: int | None = None, steps_from: int | None = None
-) -> tuple[Stretch, ...]:
+def table_stretches(table: Table, given: Given, said: Said, steps_from: int | None = None) -> tuple[Stretch, ...]:
     """The stretches of the epochs of a table; what was assumed goes to the table's corrections.
 
-    `batch` and `samples` are what the log says where the user says nothing, `steps_from` is the number of the first
-    step where the format fixes it. Errors as `Table.epochs`.
+    `steps_from` is the number of the first step where the format fixes it. Errors as `Table.epochs`.
     """
     epochs = table.epochs()
     if not epochs:
         return ()
-    samples = given.samples if given.samples is not None else samples
-    batch = given.batch if given.batch is not None else batch
-    steps = _steps(table, epochs, given, samples, batch, steps_from)
-    if samples is not None and batch is not None:
-        _note_short(table, steps.counts, ceil_div(samples, batch))
+    steps = _steps(table, epochs, given, said, steps_from)
+    if said.whole is not None:
+        _note_short(table, steps.counts, said.whole)
     _note_rates(table, epochs)
     parts = _parts(table, epochs, steps)
     fields = table.keys.fields()
     return tuple(stretch for number in epochs for stretch in _stretches(number, epochs[number], parts[number], fields))
 
 
-def _steps(
-    table: Table,
-    epochs: Mapping[int, Epoch],
-    given: Given,
-    samples: int | None,
-    batch: int | None,
-    steps_from: int | None,
-) -> Steps:
+def _steps(table: Table, epochs: Mapping[int, Epoch], given: Given, said: Said, steps_from: int | None) -> Steps:
     """Iterations as the log counts them itself; else by its steps, where each epoch has some."""
     logged = {number: Count(0, epoch.iterations) for number, epoch in epochs.items()}
     if given.step_is == "epoch" or any(epoch.last is None for epoch in epochs.values()):
@@ -55,7 +42,7 @@ def _steps(
     if given.step_is is None and number_epochs(epochs):
         table.corrections.append(f"{table.place} steps rise by one with each epoch: taken for epochs, not iterations")
         return Steps(0, logged)
-    steps = Steps.of(epochs, samples, batch, steps_from)
+    steps = Steps.of(epochs, said.samples, said.batch, steps_from)
     counts = {
         number: count if logged[number].iterations is None else Count(count.before, logged[number].iterations)
         for number, count in steps.counts.items()

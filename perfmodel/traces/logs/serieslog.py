@@ -43,7 +43,7 @@ def series_run(
         values = {name: value for name, value in row.items() if isinstance(value, float) or name in keys.fields()}
         if values:
             table.add(step, {STEP: float(step), **values})
-    stretches = table_stretches(table, given, said.batch, said.samples)
+    stretches = table_stretches(table, given, said)
     return Run(reader, files, stretches, facts, corrections=tuple(table.corrections))
 
 

@@ -41,7 +41,7 @@ def table_run(
             table.add(*row)
         else:
             table.add_values(*row)
-    stretches = table_stretches(table, given, said.batch, said.samples, steps_from)
+    stretches = table_stretches(table, given, said, steps_from)
     return Run(reader, (log, *files), stretches, facts, corrections=tuple(table.corrections), inferred=inferred)
 
 
