@@ -1,0 +1,73 @@
+"""What-if as a table: the run, its alternatives, and FP32 side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from perfmodel.report.table import Table
+from perfmodel.report.text import duration, ratio, signed_percent, span
+from perfmodel.simulate import Comparison, RunCost
+from perfmodel.traces import Trace
+from perfmodel.whatif import UNCHANGED, Priced
+
+HEADERS = {
+    "training": "training", "epochs": "epochs", "epochs_by_precision": "epochs by precision", "time": "time",
+    "speedup": "speedup", "against_run": "against the run", "basis": "basis",
+}  # fmt: skip
+
+
+def whatif_frame(comparison: Comparison, priced: Sequence[Priced]) -> pd.DataFrame:
+    """One row for FP32, the run and each alternative, ranges as `_low` and `_high` where the trace leaves some open.
+
+    `speedup` is over FP32, `against_run` the time relative to that of the run less 1, end by end.
+    """
+    base = [run.seconds for run in comparison.runs]
+    known = comparison.trace.completions()[: len(base)]
+    rows = [_row("FP32", (comparison.fp32,), f"fp32: {comparison.fp32.epochs}", comparison, base)]
+    rows.append(_row("the run", comparison.runs, _counts(known), comparison, base))
+    rows += [_row(one.name, one.runs, _counts(one.traces), comparison, base) for one in priced]
+    return pd.DataFrame(rows)
+
+
+def whatif_table(frame: pd.DataFrame, title: str, priced: Sequence[Priced], notes: tuple[str, ...], raw: bool) -> Table:
+    """The frame as people read it, or `raw` as programs do, with what is assumed."""
+    changed = (*(f"Assumed: {one}." for one in dict.fromkeys(each.assumes for each in priced) if one), unchanged_note())
+    if raw:
+        return Table(title, frame, notes=(*changed, *notes))
+    shown = frame[["training", "epochs", "epochs_by_precision", "basis"]].copy()
+    spans = (("time", duration, "_s"), ("speedup", ratio, ""), ("against_run", signed_percent, ""))
+    for column, show, unit in spans:
+        pairs = zip(frame[f"{column}_low{unit}"], frame[f"{column}_high{unit}"], strict=True)
+        shown[column] = [span(show, low, high) for low, high in pairs]
+    return Table(title, shown, headers=HEADERS, notes=(*changed, *notes))
+
+
+def unchanged_note() -> str:
+    """What every alternative assumes."""
+    return f"Assumed unchanged, but for what the table shows: {'; '.join(UNCHANGED)}."
+
+
+def _row(name: str, runs: Sequence[RunCost], counts: str, comparison: Comparison, base: Sequence[float]) -> dict:
+    seconds = [run.seconds for run in runs]
+    paired = seconds if len(seconds) == len(base) else seconds * len(base)
+    changes = [one / other - 1 for one, other in zip(paired, base, strict=True)]
+    speedups = [comparison.fp32.seconds / one for one in seconds]
+    epochs = sorted({run.epochs for run in runs})
+    return {
+        "training": name, "epochs": " … ".join(map(str, dict.fromkeys((epochs[0], epochs[-1])))),
+        "epochs_by_precision": counts, "time_low_s": min(seconds), "time_high_s": max(seconds),
+        "speedup_low": min(speedups), "speedup_high": max(speedups), "against_run_low": min(changes),
+        "against_run_high": max(changes), "basis": runs[0].basis,
+    }  # fmt: skip
+
+
+def _counts(traces: Sequence[Trace]) -> str:
+    """The epochs of each format, a range where the ends differ."""
+    found = [trace.epochs_by_precision() for trace in traces]
+    texts = []
+    for name in dict.fromkeys(name for each in found for name in each):
+        counts = [each.get(name, 0) for each in found]
+        texts.append(f"{name}: {span(str, min(counts), max(counts))}")
+    return ", ".join(texts)
