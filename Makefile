@@ -58,7 +58,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: $(VENV)/installed
-	for b in gemm_model startup journal logs tfevents simulated_profile coverage; do $(BIN)/python benchmarks/$$b.py || exit; done
+	for b in gemm_model startup journal logs tfevents simulated_profile coverage grid; do $(BIN)/python benchmarks/$$b.py || exit; done
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis

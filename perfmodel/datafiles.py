@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from perfmodel.errors import InputError, Problem, quote, unknown_name
+from perfmodel.tomllines import key_lines
 
 DATA = Path(__file__).parent / "data"
 LARGEST_BYTES = 2**20  # of a hand-written TOML file; more is a mistake or an attack
+MOST_PARTS = 100  # of a dotted key
 LARGEST_NUMBER = 1e30  # far above any quantity here, and still finite after a change of units
 
 
@@ -87,28 +89,50 @@ def read_text(path: Path, limit: int = LARGEST_BYTES) -> str:
     return text.removeprefix("\ufeff")
 
 
-def read_toml(path: Path) -> Section:
-    """A TOML file as a `Section`; `InputError` (E1206) with line and column where it does not parse."""
+def read_toml(path: Path, lines: bool = False) -> Section:
+    """A TOML file as a `Section`; `InputError` (E1206) with line and column where it does not parse.
+
+    With `lines` the section's errors name the line of their key besides the file.
+    """
     text = read_text(path)
+    _check_depth(text, path)
     try:
-        return Section(tomllib.loads(text), str(path))
+        return Section(tomllib.loads(text), str(path), lines=key_lines(text) if lines else None)
     except ValueError as error:  # TOMLDecodeError, and what int() raises at thousands of digits
         raise InputError.at("E1206", f"{path}:", f"not valid TOML: {str(error)[:200]}.", "Correct that line.") from None
     except RecursionError:
         raise InputError.at("E1206", f"{path}:", "is nested too deeply.", "Use fewer levels.") from None
 
 
+def _check_depth(text: str, path: Path) -> None:
+    """Refuse keys of very many parts, for which `tomllib` takes time in the square of their number."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MOST_PARTS and line.partition("=")[0].count(".") > MOST_PARTS:
+            found = f"a key of more than {MOST_PARTS} parts: is nested too deeply."
+            raise InputError.at("E1206", f"{path}:{number}:", found, "Use fewer levels.")
+
+
 class Section:
     """One table of a TOML file that knows its place, takes typed values out and finds keys nobody took."""
 
-    def __init__(self, values: Mapping[str, Any], place: str, key: str = ""):
-        self.values, self.place, self.key = dict(values), place, key
+    def __init__(
+        self, values: Mapping[str, Any], place: str, key: str = "", lines: Mapping[str, int] | None = None
+    ):  # fmt: skip
+        self.values, self.place, self.key, self.lines = dict(values), place, key, lines or {}
         self._taken: set[str] = set()
 
     def at(self, name: object = "") -> str:
-        """`file: key.path:` for messages."""
+        """`file: key.path:` for messages, `file:line: key.path:` where lines are known."""
         path = ".".join(str(part)[:80] for part in (self.key, name) if part != "")
-        return f"{self.place}: {path}:" if path else f"{self.place}:"
+        line = self._line(path)
+        place = f"{self.place}:{line}" if line else self.place
+        return f"{place}: {path}:" if path else f"{place}:"
+
+    def _line(self, path: str) -> int | None:
+        """The line of a key, or of the nearest thing around it that has one."""
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path)
 
     def fail(self, code: str, name: str, found: str, fix: str) -> InputError:
         """The error at key `name` of this table."""
@@ -165,7 +189,12 @@ class Section:
             if not isinstance(row, dict):
                 raise self.fail("E1211", f"{name}[{i}]", f"{quote(row)} is not a table.", "Write { key = value, … }.")
         prefix = f"{self.key}.{name}" if self.key else name
-        return [Section(row, self.place, f"{prefix}[{i}]") for i, row in enumerate(rows)]
+        return [Section(row, self.place, f"{prefix}[{i}]", self.lines) for i, row in enumerate(rows)]
+
+    def table(self, name: str) -> Section:
+        """A table as a `Section`; an empty one where the key is absent."""
+        prefix = f"{self.key}.{name}" if self.key else name
+        return Section(self.take(name, dict, {}, "a table"), self.place, prefix, self.lines)
 
     def finish(self) -> None:
         """Raise E1213 when the table holds keys that nobody took: a typing slip is not silently ignored."""

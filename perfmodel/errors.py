@@ -105,6 +105,7 @@ def unknown_name(code: str, what: str, name: object, known: Iterable[str]) -> Un
     given = str(name)[:100].lower()
     longer = [one for one in known if given and one.startswith(given)]  # fp8 is the beginning of two formats
     near = list(dict.fromkeys((*longer, *get_close_matches(given, known, n=3, cutoff=0.6))))[:NEAREST]
+    near = [one for one in near if one[0] == given[0]] or near  # the first letter is seldom wrong
     listed = ", ".join(known[:LISTED]) + (f" … ({len(known)} in all)" if len(known) > LISTED else "")
     fix = f"Did you mean {' or '.join(near)}?" if near else f"Known: {listed}."
     return UnknownName.at(code, what, f"{quote(name)} is not known.", fix)

@@ -12,7 +12,8 @@ class Format:
     """How one element is stored.
 
     `family` is `float`, `int`, `dfx` (dynamic fixed point: n-bit integers and one power-of-two scale for
-    the tensor, MuPPET section 3.2.1) or `mx` (a shared scale for each small block, OCP MX v1.0).
+    the tensor, MuPPET section 3.2.1), `bfp` (n-bit mantissas, sign included, and one exponent for each tile of the
+    tensor: HBFP, Drumond et al., NeurIPS 2018) or `mx` (a shared scale for each small block, OCP MX v1.0).
     `align_k` is how many elements of a GEMM's k dimension its fastest CUTLASS kernels read at a
     time, 16 bytes of them (CUTLASS documentation, functionality.md); SIMT FP32 needs none.
     """
@@ -26,6 +27,20 @@ class Format:
     def bytes(self) -> float:
         """Bytes of one element, packed."""
         return self.bits / 8
+
+    @property
+    def stored_bytes(self) -> float:
+        """Bytes of one element as memory-bound kernels read and write it: 1, 2, 4 or 8, nothing packed.
+
+        >>> FORMATS["dfx12"].stored_bytes, FORMATS["int4"].stored_bytes
+        (2.0, 1.0)
+        """
+        return float(next(size for size in (1, 2, 4, 8) if 8 * size >= self.bits))
+
+    @property
+    def is_code(self) -> bool:
+        """Whether a tensor must be quantised into it: integers with a scale, and floats of 8 bits and fewer."""
+        return self.family != "float" or self.bits <= 8
 
     @property
     def reads_along_k(self) -> bool:
@@ -47,8 +62,9 @@ FORMATS: dict[str, Format] = {
         Format("int8", 8, "int", 16),
         Format("int4", 4, "int", 32),
         # What training is emulated in, such as CPT's 3 to 8 bits: no GPU has units for these widths.
-        *(Format(f"int{bits}", bits, "int") for bits in range(2, 17) if bits not in (4, 8)),
+        *(Format(f"int{bits}", bits, "int") for bits in range(1, 17) if bits not in (4, 8)),
         *(Format(f"dfx{bits}", bits, "dfx") for bits in range(2, 17)),
+        *(Format(f"bfp{bits}", bits, "bfp") for bits in range(4, 17)),
         Format("mxfp8", 8, "mx"),
         Format("mxfp6", 6, "mx"),
         Format("mxfp4", 4, "mx"),

@@ -9,7 +9,7 @@ from math import ceil
 from perfmodel.cost.estimate import CostModel, price
 from perfmodel.devices import Device
 from perfmodel.gemm import Gemm
-from perfmodel.lowering import Delay, MemoryOp, Work
+from perfmodel.lowering import MemoryOp, Work
 from perfmodel.measure.settings import Settings
 from perfmodel.networks import Network
 from perfmodel.profiles.kernel import Kernel
@@ -85,13 +85,13 @@ def make_plan(
     measure. Raises what `find_breakdown_scheme`, `training_step` and the models raise, such as `Unsupported` (E1103)
     where the device has no unit for a kernel.
     """
-    steps = list(dict.fromkeys(step for precision in precisions for step in _steps(precision)))
+    asked = (step for precision in precisions for step in _steps(precision, model.device))
+    steps = list({(scheme.name, formats): (scheme, formats, device) for scheme, formats, device in asked}.values())
     found: dict[Gemm | MemoryOp, _Uses] = {}
     for network in networks:
         for batch in batches:
-            for scheme, format_ in steps:
-                works = training_step(network, batch, scheme, StepFormats.everywhere(format_), mapping, overhead)
-                _collect(found, network, works)
+            for scheme, formats, device in steps:
+                _collect(found, network, training_step(network, batch, scheme, formats, mapping, overhead, device))
     seconds, bounds = (price(one, list(found)).seconds.tolist() for one in (model, roofline))
     kernels = (
         PlannedKernel(Kernel(problem), uses.launches, tuple(uses.where), taken, bound, prior(problem, roofline.device))
@@ -118,20 +118,25 @@ def prior(problem: Gemm | MemoryOp, device: Device) -> float:
 
 @dataclass(slots=True)
 class _Uses:
-    launches: int = 0
+    launches: float = 0
     where: dict[str, None] = field(default_factory=dict)  # an ordered set
 
 
-def _steps(precision: str) -> Iterator[tuple[Scheme, str]]:
+def _steps(precision: str, device: Device) -> Iterator[tuple[Scheme, StepFormats, Device | None]]:
+    """Scheme and formats of each step that a precision stands for, and the device whose units may stand for others.
+
+    Only a scheme that is asked for by name may do without a unit: a precision is timed as it is, or refused.
+    """
     if precision not in STEPS:
-        yield find_breakdown_scheme(precision)
+        scheme, formats = find_breakdown_scheme(precision)
+        yield scheme, formats, device if scheme.name == precision and not scheme.exact else None
     for scheme, format_ in STEPS.get(precision, ()):
-        yield find_scheme(scheme), format_
+        yield find_scheme(scheme), StepFormats.everywhere(format_), None
 
 
 def _collect(found: dict[Gemm | MemoryOp, _Uses], network: Network, works: Sequence[Work]) -> None:
     for work in works:
-        if not isinstance(work.kernel, Delay):
+        if work.is_kernel:
             uses = found.setdefault(work.kernel, _Uses())
             uses.launches += work.count
             uses.where[f"{network.name} {work.layer} {work.pass_}"] = None
@@ -139,8 +144,8 @@ def _collect(found: dict[Gemm | MemoryOp, _Uses], network: Network, works: Seque
 
 def _request(networks, batches, precisions, steps, mapping: str, overhead: Overhead) -> dict:
     schemes: dict[str, list[str]] = {}
-    for scheme, format_ in steps:
-        schemes.setdefault(scheme.name, []).append(format_)
+    for scheme, formats, _ in steps:
+        schemes.setdefault(scheme.name, []).append(formats.label)
     return {
         "networks": [network.name for network in networks], "batch": list(batches), "precisions": list(precisions),
         "schemes": schemes, "mapping": mapping, "overhead": overhead.level,

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.cost.estimate import CostModel, Estimate, Prices, merge_bases, price
+from perfmodel.devices import Device
+from perfmodel.errors import Unsupported
 from perfmodel.lowering import Work
 from perfmodel.networks import Network
 from perfmodel.schemes import Overhead, Scheme, find_scheme, training_step
@@ -16,7 +18,8 @@ from perfmodel.schemes.formats import StepFormats
 from perfmodel.traces import Trace
 from perfmodel.units import ceil_div
 
-OVERHEAD_KINDS = ("quantise", "cast", "transpose")  # the kinds of work that convert numbers and train nothing
+OVERHEAD_KINDS = ("quantise", "cast", "transpose", "scale")  # the kinds of work that convert numbers and train nothing
+IN_PROFILES = ("measured", "simulated")  # the bases of numbers that a profile holds
 IDEAL, CURRENT = Overhead("ideal"), Overhead("current")
 
 
@@ -141,8 +144,22 @@ class Setting:
 
 def step_cost(network: Network, batch: int, scheme: Scheme, formats: StepFormats, setting: Setting) -> StepCost:
     """The cost of one training step."""
-    works = training_step(network, batch, scheme, formats, setting.mapping, setting.overhead)
-    return StepCost(works, price(setting.model, [work.kernel for work in works]))
+    works = training_step(network, batch, scheme, formats, setting.mapping, setting.overhead, setting.model.device)
+    step = StepCost(works, price(setting.model, [work.kernel for work in works]))
+    if setting.overhead.level == "measured":
+        _check_measured(step, setting.model.device)
+    return step
+
+
+def _check_measured(step: StepCost, device: Device) -> None:
+    """Raise `Unsupported` (E1111) where a conversion's time is not that of a profile."""
+    pairs = zip(step.works, step.prices.basis, strict=True)
+    found = sorted({basis for work, basis in pairs if work.kind == "quantise" and basis not in IN_PROFILES})
+    if found:
+        raise Unsupported.at(
+            "E1111", "--overhead measured:", f"the time of conversions on {device.name} is {' or '.join(found)}.",
+            "Give a --profile that holds them, or choose another level.",
+        )  # fmt: skip
 
 
 def simulate(

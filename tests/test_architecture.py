@@ -12,7 +12,7 @@ import perfmodel
 PACKAGE = Path(perfmodel.__file__).parent
 LAYERS = [  # lowest first; a unit imports only from layers below its own
     ("errors",),
-    ("units", "output"),
+    ("units", "output", "tomllines"),
     ("datafiles", "formats", "convolution"),
     ("csvfiles",),
     ("gemm", "quantisers"),
@@ -20,8 +20,10 @@ LAYERS = [  # lowest first; a unit imports only from layers below its own
     ("traces", "lowering"),
     ("record",),
     ("profiles",),
+    ("policies",),
     ("schemes", "cost", "measure"),  # cost and measure never import each other: they meet in a profile
     ("simulate", "predict", "plan"),
+    ("whatif", "sidebyside"),
     ("candidates",),
     ("measuring", "gpu"),
     ("reproduce",),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfmodel.cli import main
+from perfmodel.schemes import scheme_names
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -53,3 +54,14 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_scheme_on_its_page_is_the_one_of_the_examples():
+    page = (ROOT / "docs" / "schemes.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert shown == (ROOT / "tests" / "data" / "schemes" / "bits.toml").read_text(encoding="utf-8")
+
+
+def test_every_bundled_scheme_has_its_section():
+    page = (ROOT / "docs" / "schemes.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^### (\S+)$", page, re.MULTILINE)) == sorted(scheme_names())

@@ -8,7 +8,8 @@ from perfmodel.formats import FORMATS, find_format
 BITS = {
     "fp64": 64, "fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8_e4m3": 8, "fp8_e5m2": 8, "int32": 32, "mxfp8": 8,
     "mxfp6": 6, "mxfp4": 4, "nvfp4": 4,
-    **{f"int{bits}": bits for bits in range(2, 17)}, **{f"dfx{bits}": bits for bits in range(2, 17)},
+    **{f"int{bits}": bits for bits in range(1, 17)}, **{f"dfx{bits}": bits for bits in range(2, 17)},
+    **{f"bfp{bits}": bits for bits in range(4, 17)},
 }  # fmt: skip
 
 
@@ -65,3 +66,15 @@ def test_unknown_name_offers_the_nearest(name, near):
 def test_what_is_no_name_is_an_unknown_name(name):
     with pytest.raises(UnknownName, match="E1004"):
         find_format(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("int1", 1), ("int8", 1), ("fp8_e5m2", 1), ("dfx12", 2), ("bfp16", 2), ("tf32", 4), ("fp64", 8)]
+)
+def test_memory_bound_kernels_pack_nothing(name, size):
+    assert FORMATS[name].stored_bytes == size
+
+
+def test_codes_are_what_tensors_are_quantised_into():
+    floats = {"fp64", "fp32", "tf32", "bf16", "fp16"}
+    assert {name for name, one in FORMATS.items() if not one.is_code} == floats

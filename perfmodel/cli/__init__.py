@@ -18,6 +18,8 @@ VERBS = {
     "speedup": "how long a training trace takes, and how much faster it is than FP32 and mixed precision",
     "trace": "training logs of any tool as traces: convert, check, show",
     "breakdown": "where the time of one training step goes: by layer, pass or kind of work",
+    "compare": "training schemes side by side on one network: time of an epoch, where it goes, bit operations, traffic",
+    "policy": "switching rules: replay them on a training log, ask what if",
     "reproduce": "a published table and ours side by side (table3 of the MuPPET paper)",
     "predict": "seconds of each GEMM of a CSV file",
     "profile": "time the kernels of networks on a GPU, real or simulated; or the plan for it",

@@ -8,7 +8,8 @@ DESCRIPTION = """\
 Where the time of one training step goes, precisions side by side: as a table, or as stacked bars with -o FILE.png.
 NETWORK is a bundled network (see perfmodel networks) or a .toml file. fp32, fp16 and int8 stand for the FP32, the
 mixed-precision and the 8-bit MuPPET step with its conversions; dfx12, dfx14 and dfx16 for MuPPET's others; any other
-format for GEMMs in that format, nothing converted."""
+format for GEMMs in that format, nothing converted; the name of a scheme (see perfmodel schemes), or a scheme's .toml
+file, for the first step of its run."""
 
 
 def run(argv: list[str]) -> int:
@@ -45,7 +46,7 @@ def _parser() -> common.Parser:
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     common.add_model_arguments(parser)
     common.add_profile_arguments(parser)
-    common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
+    common.add_overhead_argument(parser, common.LEVELS)
     common.add_output_argument(
         parser, "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf); csv and json hold every kernel"
     )
@@ -65,12 +66,11 @@ def _check(arguments) -> str | None:
 
 def _price(network, precision: str, model, arguments):
     from perfmodel.schemes import find_breakdown_scheme, find_overhead
-    from perfmodel.schemes.formats import StepFormats
     from perfmodel.simulate import Setting, step_cost
 
-    scheme, format_ = find_breakdown_scheme(precision)
+    scheme, formats = find_breakdown_scheme(precision)
     setting = Setting(model, arguments.mapping, find_overhead(arguments.overhead))
-    return step_cost(network, arguments.batch, scheme, StepFormats.everywhere(format_), setting)
+    return step_cost(network, arguments.batch, scheme, formats, setting)
 
 
 def _notes(steps, device, arguments) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def _parser() -> common.Parser:
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     common.add_mapping_argument(parser)
     common.add_device_argument(parser)
-    common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
+    common.add_overhead_argument(parser, common.LEVELS)
     common.add_output_argument(parser, ".txt .csv .json .md .tex; csv and json of --timings hold every column")
     return parser
 

@@ -12,7 +12,7 @@ from perfmodel.errors import InputError, PerfModelError, quote
 DEFAULT_DEVICE = "rtx-2080-ti"
 DEFAULT_MAPPING = "implicit"  # where neither --mapping nor a profile says otherwise
 RAW_SUFFIXES = (".csv", ".json")  # files for programs: raw values in SI units, every column
-LEVELS_AND_TABLE3 = "ideal, delayed, current (default), unfused, table3"
+LEVELS = "ideal, epilogue, delayed, current (default), naive, unfused, measured (with --profile)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -86,7 +86,7 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def add_overhead_argument(to: argparse.ArgumentParser, levels: str = LEVELS_AND_TABLE3) -> None:
+def add_overhead_argument(to: argparse.ArgumentParser, levels: str = f"{LEVELS}, table3") -> None:
     """`--overhead`."""
     to.add_argument(
         "--overhead", default="current", metavar="LEVEL",

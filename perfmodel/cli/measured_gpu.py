@@ -31,12 +31,11 @@ def check(arguments) -> None:
 def _check_implicit(precisions) -> None:
     """Refuse precisions whose gradients no convolution computes (E2003)."""
     from perfmodel.errors import InputError
-    from perfmodel.formats import find_format
-    from perfmodel.schemes import find_breakdown_scheme
+    from perfmodel.schemes import find_breakdown_scheme, gemm_choice
 
     for name in precisions:
-        scheme, format_ = find_breakdown_scheme(name)
-        if scheme.gemm(find_format(format_), "dgrad").precision.operand.reads_along_k:
+        scheme, formats = find_breakdown_scheme(name)
+        if gemm_choice(scheme, formats, "dgrad").precision.operand.reads_along_k:
             found = f"implicit has no kernels for the gradients of {name}: CUTLASS has no such convolutions."
             fix = "Name other formats in --precision, or use im2col, the default with --gpu."
             raise InputError.at("E2003", "--mapping", found, fix)

@@ -80,7 +80,7 @@ def _parser() -> common.Parser:
     parser.add_argument("--allow-shared", action="store_true", default=None, help="do not wait for other processes")
     common.add_model_arguments(parser)
     parser.set_defaults(device=None, mapping=None)
-    common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
+    common.add_overhead_argument(parser, common.LEVELS)
     return parser
 
 

@@ -107,14 +107,13 @@ def _unpriceable(name: str, trace) -> list:
 
 def _check_formats(trace) -> None:
     """Raise as the scheme does for a format that it does not train in, or where the precision stays unknown."""
-    from perfmodel.formats import find_format
     from perfmodel.schemes import find_scheme
+    from perfmodel.schemes.formats import StepFormats
 
     scheme = find_scheme(trace.scheme)
     for known in trace.completions():
-        for precision in dict.fromkeys(segment.precision for segment in known.segments):
-            for pass_ in ("fprop", "dgrad", "wgrad"):
-                scheme.gemm(find_format(getattr(precision, pass_)[0]), pass_)
+        for formats in dict.fromkeys(StepFormats.of_segment(segment) for segment in known.segments):
+            scheme.check(formats)
 
 
 def _show(arguments) -> int:

@@ -64,8 +64,15 @@ class Measured:
         return self._look_up(gemms.each(), what, lambda missing: self.fill.gemms(Gemms.of(missing)))
 
     def memory(self, streams: Streams) -> Estimates:
-        """The time of each memory-bound kernel."""
-        return self._look_up(streams.ops, "streams", lambda missing: self.fill.memory(Streams.of(missing)))
+        """The time of each memory-bound kernel; bytes of another kernel (`fused`) at the device's bandwidth."""
+        fused = [i for i, op in enumerate(streams.ops) if op.op == "fused"]
+        if not fused:
+            return self._look_up(streams.ops, "streams", lambda missing: self.fill.memory(Streams.of(missing)))
+        kernels = [op for op in streams.ops if op.op != "fused"]
+        timed = self.memory(Streams.of(kernels)).rows()
+        rates = streams.bytes / self.device.dram_bytes_per_s
+        rows = [(rates[i], "roofline", "") if i in fused else next(timed) for i in range(len(streams))]
+        return _estimates(rows)
 
     def _look_up(self, problems: Sequence[Gemm | MemoryOp], what: str, fill: Callable) -> Estimates:
         found = [self.profile.fastest(problem) for problem in problems]
@@ -76,8 +83,7 @@ class Measured:
         if missing:
             for i, row in zip(missing, fill([problems[i] for i in missing]).rows(), strict=True):
                 rows[i] = row
-        seconds, basis, detail = ([row[column] for row in rows] for column in range(3))
-        return Estimates(np.array(seconds), basis, detail)
+        return _estimates(rows)
 
     def _lacks(self, problem: Gemm | MemoryOp, count: str) -> NotTimed:
         """The error for the first kernel without a time; says why, and which mapping has one of the same product."""
@@ -97,6 +103,11 @@ class Measured:
         timed = (kernel.problem for kernel in self.profile.timings if isinstance(kernel.problem, Gemm))
         same = [one for one in timed if _plain(one) == _plain(problem)]
         return next((one for one in same if Kernel(one).view != Kernel(problem).view), None)
+
+
+def _estimates(rows: Sequence[tuple[float, str, str]]) -> Estimates:
+    seconds, basis, detail = ([row[column] for row in rows] for column in range(3))
+    return Estimates(np.array(seconds), basis, detail)
 
 
 def _plain(gemm: Gemm) -> Gemm:

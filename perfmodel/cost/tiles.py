@@ -88,9 +88,10 @@ class Tiles:
         return Estimates(seconds, "analytical", np.array(names)[best])
 
     def memory(self, streams: Streams) -> Estimates:
-        """Launch plus bytes at the achievable bandwidth."""
+        """Launch plus bytes at the achievable bandwidth; bytes of another kernel (`fused`) have no launch."""
         rate = self.constants.dram * self.device.dram_bytes_per_s
-        return Estimates(self.constants.launch_s + streams.bytes / rate, "analytical")
+        launched = np.array([op.op != "fused" for op in streams.ops])
+        return Estimates(self.constants.launch_s * launched + streams.bytes / rate, "analytical")
 
     def times(self, gemms: Gemms, table: TileTable, splits: np.ndarray) -> np.ndarray:
         """Seconds of every GEMM, tile and split [tiles, splits, shapes]; infinite where k is too short to split."""

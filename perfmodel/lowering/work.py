@@ -9,12 +9,13 @@ from perfmodel.gemm import Gemm
 # Kinds of work, in the order tables and figures show them.
 KINDS = (
     "gemm", "im2col", "batch norm", "activation", "pooling", "add/concat", "loss", "bias", "update", "cast",
-    "quantise", "transpose",
+    "quantise", "transpose", "scale",
 )  # fmt: skip
 
 # The ops of memory-bound kernels, and what their `shape` holds; n counts elements. A GPU has a kernel for each.
 STREAM_OPS = {
     "stream": (),
+    "fused": (),
     "absmax": ("n",),
     "quantise": ("n",),
     "quantise_nearest": ("n",),
@@ -39,7 +40,7 @@ class MemoryOp:
     """Work that is all traffic: it reads and writes so many bytes of device memory in one kernel.
 
     `op` and `shape` say which kernel a GPU must run for it (`STREAM_OPS`); `stream` stands for any that moves just
-    these bytes.
+    these bytes, `fused` for bytes that a kernel beside it moves in passing: no kernel, and no launch.
     """
 
     bytes_read: float
@@ -55,7 +56,7 @@ class MemoryOp:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Work whose time is given, not modelled: by the user, or by a publication."""
+    """Work whose time is given, not modelled: by the user, by a publication, or by a bound (basis `roofline`)."""
 
     seconds: float
     basis: str
@@ -65,6 +66,7 @@ class Delay:
 class Work:
     """One kernel of a training step: for which layer and pass, of what kind, launched `count` times.
 
+    `count` is a mean, and no whole number, for work that is not done in every step.
     `proxy` says why the kernel stands for another that the chip does not have, empty where it does not.
     """
 
@@ -72,5 +74,10 @@ class Work:
     pass_: str
     kind: str
     kernel: Gemm | MemoryOp | Delay
-    count: int = 1
+    count: float = 1
     proxy: str = ""
+
+    @property
+    def is_kernel(self) -> bool:
+        """Whether it is a kernel of its own: not a given time, and not what another kernel does in passing."""
+        return not isinstance(self.kernel, Delay) and getattr(self.kernel, "op", "") != "fused"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from perfmodel.cost.estimate import merge_bases
-from perfmodel.lowering import Delay
 from perfmodel.report.text import percent
 from perfmodel.simulate import RunCost, StepCost
 
@@ -43,7 +42,7 @@ def coverage_note(parts: Iterable[tuple[StepCost, float]]) -> str:
     for step, times in parts:
         for work, basis, taken in zip(step.works, step.prices.basis, step.seconds.tolist(), strict=True):
             seconds[basis] = seconds.get(basis, 0.0) + taken * times
-            if not isinstance(work.kernel, Delay):
+            if work.is_kernel:
                 kernels[work.kernel] = basis
     counts = {basis: list(kernels.values()).count(basis) for basis in _ordered(kernels.values())}
     if len(counts) == 1:

@@ -1,4 +1,4 @@
-"""What there is: networks, devices, schemes and traces, each with its source."""
+"""What there is: networks, devices and traces, each with its source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from perfmodel.devices import Device, device_names, find_device
 from perfmodel.gemm import find_precision
 from perfmodel.networks import Network, find_network, network_names
 from perfmodel.report.table import Table, cut
-from perfmodel.schemes import LEVELS, SCHEMES
 from perfmodel.traces import Trace, find_trace, trace_files
 from perfmodel.units import GIB, GIGA, KIB, MEGA, TERA, grouped
 
@@ -129,26 +128,6 @@ def device_table(name: str) -> Table:
         f"Marked as stated by no source: {', '.join(device.assumed) or 'nothing'}.",
     )
     return Table(device.title, pd.DataFrame(rows), show, headers, notes)
-
-
-def schemes_tables() -> list[Table]:
-    """The training schemes, and the levels of what quantising costs."""
-    schemes = [
-        {"scheme": s.name, "title": s.title, "formats": ", ".join(s.formats), "source": s.source}
-        for s in SCHEMES.values()
-    ]
-    levels = [
-        {"level": name, "kernels": level.launches, "bytes_per_element": level.bytes_per_element, "meaning": level.title}
-        for name, level in LEVELS.items()
-    ]
-    levels.append(
-        {"level": "table3", "meaning": "solved from the paper: (MuPPET - limit) over the quantised iterations"}
-    )
-    levels.append({"level": "a number", "meaning": "milliseconds for each iteration"})
-    return [
-        Table("Schemes", pd.DataFrame(schemes)),
-        Table("What quantising costs (--overhead)", pd.DataFrame(levels).astype({"kernels": "Int64"})),
-    ]
 
 
 def traces_table() -> Table:

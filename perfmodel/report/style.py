@@ -39,9 +39,9 @@ PASS_COLOR = {**dict(zip(PASSES, (NAVY, BLUE, SKY), strict=True)), "update": PUR
 KIND_COLOR = {
     "gemm": BLUE, "im2col": GREEN, "batch norm": ORANGE, "activation": YELLOW, "pooling": YELLOW, "add/concat": GREY,
     "loss": BLACK, "bias": LIGHT_GREY, "update": PURPLE, "cast": VERMILLION, "quantise": VERMILLION,
-    "transpose": VERMILLION,
+    "transpose": VERMILLION, "scale": VERMILLION,
 }  # fmt: skip
-KIND_HATCH = {"pooling": "////", "cast": "////", "transpose": "...."}
+KIND_HATCH = {"pooling": "////", "cast": "////", "transpose": "....", "scale": "\\\\\\\\"}
 
 # Dynamic fixed point goes from warm to cool as it gets wider, up to FP32 in blue.
 PRECISION_COLOR = {

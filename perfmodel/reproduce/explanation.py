@@ -22,12 +22,9 @@ from perfmodel.gemm import find_precision
 from perfmodel.lowering import MAPPINGS
 from perfmodel.networks import Network
 from perfmodel.reproduce.published import Row, per_iteration, table3
-from perfmodel.schemes import Overhead, Scheme
+from perfmodel.schemes import Overhead, Scheme, find_scheme
 from perfmodel.schemes.formats import StepFormats
-from perfmodel.schemes.fp32 import Fp32
-from perfmodel.schemes.mixed import Mixed
-from perfmodel.schemes.muppet import Muppet
-from perfmodel.simulate import IDEAL, Setting, StepCost, step_cost
+from perfmodel.simulate import CURRENT, IDEAL, Setting, StepCost, step_cost
 
 CHOICES = ("fp32", "fp16")  # of mixed precision: what its GEMMs sum in, and what its activations are stored in
 EARLIER = 864  # variants that an earlier search tried, with a prototype of the model; the explanation was its best
@@ -87,7 +84,7 @@ class StepTimes(Baselines):
 
 def step_times(network: Network, variant: Variant, device: Device, batch: int, overhead: Overhead = IDEAL) -> StepTimes:
     """Price one iteration of a network under a variant; `overhead` is what quantising costs in MuPPET's steps."""
-    muppet = Muppet(variant.accumulate)
+    muppet = replace(find_scheme("muppet"), accumulate=variant.accumulate)
     fp16, int8 = (_step(network, variant, device, batch, muppet, name, overhead) for name in ("dfx16", "dfx8"))
     return StepTimes(
         fp32_seconds(network, variant, device, batch), mixed_seconds(network, variant, device, batch),
@@ -98,13 +95,13 @@ def step_times(network: Network, variant: Variant, device: Device, batch: int, o
 
 def fp32_seconds(network: Network, variant: Variant, device: Device, batch: int) -> float:
     """One iteration of FP32 under a variant [s]."""
-    return _step(network, variant, device, batch, Fp32(), "fp32", IDEAL).total.seconds
+    return _step(network, variant, device, batch, find_scheme("fp32"), "fp32", CURRENT).total.seconds
 
 
 def mixed_seconds(network: Network, variant: Variant, device: Device, batch: int) -> float:
     """One iteration of mixed precision under a variant [s]."""
-    scheme = Mixed(variant.accumulate, variant.stored)
-    return _step(network, variant, device, batch, scheme, "fp16", IDEAL).total.seconds
+    scheme = replace(find_scheme("mixed"), accumulate=variant.accumulate, stored=variant.stored)
+    return _step(network, variant, device, batch, scheme, "fp16", CURRENT).total.seconds
 
 
 def _step(network, variant: Variant, device, batch, scheme: Scheme, format_: str, overhead: Overhead) -> StepCost:

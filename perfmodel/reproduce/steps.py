@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfmodel.cost.estimate import merge_bases, price
 from perfmodel.networks import Network
 from perfmodel.reproduce.explanation import StepTimes
-from perfmodel.schemes import Scheme, training_step
+from perfmodel.schemes import Scheme, find_scheme, training_step
 from perfmodel.schemes.formats import StepFormats
-from perfmodel.schemes.fp32 import Fp32
-from perfmodel.schemes.mixed import Mixed
-from perfmodel.schemes.muppet import Muppet
 from perfmodel.simulate import CURRENT, OVERHEAD_KINDS, Setting, StepCost, step_cost
 
 
@@ -50,13 +47,13 @@ class Steps:
 
 
 def price_steps(network: Network, batch: int, setting: Setting) -> Steps:
-    """The four steps with default schemes: FP16 sums in FP32. Raises what the setting's model raises."""
-    formats = StepFormats.everywhere
+    """The four steps: FP16 sums in FP32, mixed precision casts whatever quantising costs. Raises as the model does."""
+    formats, baseline = StepFormats.everywhere, replace(setting, overhead=CURRENT)
     return Steps(
         network,
-        step_cost(network, batch, Fp32(), formats("fp32"), setting),
-        step_cost(network, batch, Mixed(), formats("fp16"), setting),
-        *(_quantised(network, batch, Muppet(), formats(name), setting) for name in ("dfx16", "dfx8")),
+        step_cost(network, batch, find_scheme("fp32"), formats("fp32"), baseline),
+        step_cost(network, batch, find_scheme("mixed"), formats("fp16"), baseline),
+        *(_quantised(network, batch, find_scheme("muppet"), formats(name), setting) for name in ("dfx16", "dfx8")),
     )
 
 
@@ -66,7 +63,7 @@ def _quantised(network: Network, batch: int, scheme: Scheme, formats: StepFormat
     The kernels of the two are the same at every level of overhead, so one profile gives one theoretical limit.
     """
     training, converting = (
-        training_step(network, batch, scheme, formats, setting.mapping, overhead)
+        training_step(network, batch, scheme, formats, setting.mapping, overhead, setting.model.device)
         for overhead in (CURRENT, setting.overhead)
     )
     works = tuple(work for work in training if work.kind not in OVERHEAD_KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,11 @@ class StepFormats:
     def everywhere(cls, name: str) -> StepFormats:
         """One format in all layers and passes."""
         return cls(PassPrecision.same(name))
+
+    @classmethod
+    def of_passes(cls, precision: PassPrecision, layers: Mapping[str, PassPrecision] | None = None) -> StepFormats:
+        """One precision for all layers but those named."""
+        return cls(precision, tuple(sorted((layers or {}).items())))
 
     @classmethod
     def of_segment(cls, segment: Segment) -> StepFormats:

@@ -1,134 +1,147 @@
-"""What a training scheme decides: which unit runs each GEMM, how wide the stored tensors are, and what work it adds."""
+"""A training scheme: what format each tensor has, how wide things are stored, and what work is added to a step."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from perfmodel.errors import InputError, Unsupported, quote
-from perfmodel.formats import Format
-from perfmodel.gemm import Precision
-from perfmodel.lowering import Delay, MemoryOp, Work
+from perfmodel.errors import Unsupported
+from perfmodel.formats import Format, find_format
+from perfmodel.lowering import PASSES, MemoryOp, Work
 from perfmodel.networks import Network
+from perfmodel.schemes.conversions import Conversion
 from perfmodel.schemes.formats import StepFormats
+from perfmodel.schemes.overhead import Overhead
+from perfmodel.schemes.rules import LayerRule, Operands, TensorFormats, bounds, layer_formats, resolve
+from perfmodel.schemes.schedule import Constant, Schedule, Stage
+from perfmodel.schemes.units import narrower
+from perfmodel.traces import PassPrecision
 
-FP32_BYTES = 4.0
-# SGD with momentum in FP32: read weight, gradient and momentum, write weight and momentum.
-SGD_READ_BYTES, SGD_WRITE_BYTES = 12.0, 8.0
-MILLISECONDS = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-LONGEST_MS = 1e10  # of one iteration: 116 days
+FP32_UPDATE = (12.0, 8.0)  # bytes of SGD with momentum in FP32: weight, gradient, momentum; weight, momentum
 
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The precision a GEMM runs in; `proxy` says for what it stands where that is not the scheme's own format."""
-
-    precision: Precision
-    proxy: str = ""
+AS_THE_STEP, IN_FP32 = TensorFormats(), Constant("fp32")
 
 
-class Scheme(Protocol):
-    """One way of training. Format names are those of the trace's segments."""
+@dataclass(frozen=True)
+class Scheme:
+    """One way of training, as `data/schemes/NAME.toml` or a user's file has it (`docs/schemes.md`).
+
+    `formats` are those that a trace's passes may have, in the order in which a run may go through them. `tensors` says
+    which tensors have a format of their own whatever the step's is, `layers` which layers are exceptions. `stored` is
+    the format of tensors between layers and of what floating-point GEMMs write, `accumulate` what FP16 and FP8 units
+    sum in. The optimizer reads `master`, `gradients` and `momentum`, and writes `master` and `momentum`. `tile_k` is
+    how many products share one scale along k, 0 for all: partial sums are scaled and added in FP32 as often.
+    `stands_for` gives the precisions that mean this scheme's step in a breakdown, and its format then. `exact` refuses
+    chips without the very unit, where others take the next one and mark it.
+    """
 
     name: str
     title: str
     source: str
-    formats: tuple[str, ...]  # of the GEMMs, in the order in which a run may go through them
+    formats: tuple[str, ...]
+    tensors: TensorFormats = AS_THE_STEP
+    stored: str = "fp32"
+    accumulate: str = "fp32"
+    master: str = "fp32"
+    gradients: str = "fp32"
+    momentum: str = "fp32"
+    tile_k: int = 0
+    layers: tuple[LayerRule, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
+    schedule: Schedule = IN_FP32
+    stages: tuple[Stage, ...] = ()
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+    leaves_out: tuple[str, ...] = ()
+    notes: str = ""
+    exact: bool = False
 
-    def gemm(self, format_: Format, pass_: str) -> Choice:
-        """The precision in which the GEMMs of one pass run; `Unsupported` for a format that is not the scheme's."""
-        ...
-
-    def activation_bytes(self, format_: Format) -> float:
+    @property
+    def activation_bytes(self) -> float:
         """Size of a stored activation or gradient element [B]."""
-        ...
+        return find_format(self.stored).stored_bytes
+
+    def check(self, formats: StepFormats) -> None:
+        """Raise `Unsupported` (E1104) for a step in a format that the scheme does not train in."""
+        for precision in (formats.precision, *(precision for _, precision in formats.layers)):
+            for name in precision.names:
+                if name not in self.formats:
+                    raise refuse_format(self, find_format(name))
+
+    def operands(self, network: Network, formats: StepFormats) -> dict[str, Operands]:
+        """The operands of each layer with GEMMs; a layer that the step itself names has no other exception."""
+        own = layer_formats(network, self.layers)
+        given = dict(formats.layers)
+        return {
+            layer.name: resolve(self.tensors, None, given[layer.name])
+            if layer.name in given
+            else resolve(self.tensors, own.get(layer.name), formats.precision)
+            for layer in network.gemm_layers
+        }
+
+    def step(self, forward: str, backward: str) -> PassPrecision:
+        """What the passes of a step compute in whose tensors have these formats, where they have none of their own."""
+        return bounds(self.tensors, forward, backward)
+
+    def converted(
+        self, network: Network, batch: int, formats: StepFormats
+    ) -> Iterator[tuple[Conversion, str, str, int]]:
+        """Each tensor that one step converts: the rule that says so, layer, pass and elements."""
+        operands = self.operands(network, formats)
+        for rule in self.conversions:
+            for layer, pass_, tensor, count in rule.tensors(network, batch):
+                of_codes = rule.kind == "quantise" or rule.codes_only
+                if not of_codes or _format_of(tensor, operands.get(layer), formats.precision).is_code:
+                    yield rule, layer, pass_, count
+
+    def quantised_elements(self, network: Network, batch: int, formats: StepFormats) -> float:
+        """How many elements one step quantises."""
+        rows = self.converted(network, batch, formats)
+        return sum(count * rule.times for rule, _, _, count in rows if rule.kind == "quantise")
 
     def extra(self, network: Network, batch: int, formats: StepFormats, overhead: Overhead) -> Iterator[Work]:
-        """The work of one step that FP32 training would not do, the optimizer's update included."""
-        ...
+        """The work of one step besides its layers': conversions, and the optimizer's update."""
+        others: list[Work] = []
+        quantised = False
+        for rule, layer, pass_, count in self.converted(network, batch, formats):
+            if rule.kind == "quantise":
+                quantised = True
+                yield from overhead.quantise(layer, pass_, count, self.activation_bytes, rule.one_pass, rule.times)
+            elif overhead.converts:
+                others.append(rule.work(layer, pass_, count))
+        yield from others
+        if quantised:
+            yield from overhead.whole_step()
+        yield from self.update(network)
+
+    def update(self, network: Network) -> Iterator[Work]:
+        """SGD with momentum, one kernel for each layer that has parameters."""
+        master, gradient, momentum = (
+            find_format(one).stored_bytes for one in (self.master, self.gradients, self.momentum)
+        )
+        each = master + gradient + momentum, master + momentum
+        for layer in network.layers:
+            if count := layer.parameters:
+                named = {"op": "update", "shape": (count,)} if each == FP32_UPDATE else {}
+                yield Work(layer.name, "update", "update", MemoryOp(count * each[0], count * each[1], **named))
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """Kernels that quantise a tensor: op, how many alike, and bytes that these together read and write an element."""
+def _format_of(tensor: str, operands: Operands | None, step: PassPrecision) -> Format:
+    """The format of a tensor: the narrower one in which GEMMs read it, or its pass's; without GEMMs the step's.
 
-    kernels: tuple[tuple[str, int, float, float], ...]
-    title: str
-
-    @property
-    def launches(self) -> int:
-        """How many kernels quantise one tensor."""
-        return sum(count for _, count, _, _ in self.kernels)
-
-    @property
-    def bytes_per_element(self) -> float:
-        """Bytes read and written by all of them."""
-        return sum(read + written for _, _, read, written in self.kernels)
-
-
-# An FP32 element in, one byte out (12 to 16 bits would write two: the levels are those of 8 bits for all); `current`
-# reads once more for the maximum; `unfused` is the chain of about 14 PyTorch kernels and 18 accesses of 4 B that the
-# reference runs on each tensor (ICIdsl/muppet @ a5cbb13, quantize.py:18-73; its call for each image is not counted).
-LEVELS = {
-    "ideal": Level((), "no overhead: the paper's theoretical limit"),
-    "delayed": Level((("quantise_delayed", 1, 4.0, 1.0),), "one pass with the scale of an earlier step, 5 B/element"),
-    "current": Level((("absmax", 1, 4.0, 0.0), ("quantise", 1, 4.0, 1.0)), "maximum first, then quantise, 9 B/element"),
-    "unfused": Level((("stream", 14, 36.0, 36.0),), "the reference's chain of PyTorch kernels, 72 B/element"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Overhead:
-    """What quantising costs: a level of `LEVELS`, or so many seconds an iteration, of the given basis."""
-
-    level: str = "current"
-    seconds: float | None = None
-    basis: str = "given"
-
-    @property
-    def words(self) -> str:
-        """What it means, for notes under tables."""
-        if self.seconds is not None:
-            return f"{self.seconds * 1e3:.4g} ms for each quantised iteration ({self.basis})"
-        return f"{self.level}, {LEVELS[self.level].title}"
-
-    def quantise(self, layer: str, pass_: str, elements: int) -> Iterator[Work]:
-        """The kernels that quantise one tensor; none when the overhead is a given time for the whole iteration."""
-        if self.seconds is not None:
-            return
-        for op, count, read, written in LEVELS[self.level].kernels:
-            each = elements / count
-            shape = () if op == "stream" else (elements,)
-            yield Work(layer, pass_, "quantise", MemoryOp(read * each, written * each, op, shape), count)
-
-    @property
-    def transposes(self) -> bool:
-        """Whether the copies count that turn operands round: not without overhead, nor where a given time has all."""
-        return self.seconds is None and bool(LEVELS[self.level].kernels)
-
-    def whole_step(self) -> Iterator[Work]:
-        """The given time of one iteration, where there is one."""
-        if self.seconds:
-            yield Work("(all tensors)", "fprop", "quantise", Delay(self.seconds, self.basis))
-
-
-def find_overhead(text: str) -> Overhead:
-    """The overhead that the command line names: a level, or milliseconds for each iteration.
-
-    >>> find_overhead("current").level, find_overhead("36").seconds
-    ('current', 0.036)
+    Parameters and their gradients have the weight gradient's.
     """
-    if text in LEVELS:
-        return Overhead(text)
-    milliseconds = float(text) if MILLISECONDS.fullmatch(text) else -1.0
-    if not 0 <= milliseconds <= LONGEST_MS:
-        raise InputError.at(
-            "E1105", "--overhead", f"{quote(text)} is neither a level nor a number of milliseconds.",
-            f"Choose {', '.join((*LEVELS, 'table3'))} or a number up to {LONGEST_MS:.0e}.",
-        )  # fmt: skip
-    return Overhead("given", milliseconds / 1e3)
+    if operands is None:
+        passes = step
+    elif tensor == "inputs":
+        return narrower(operands.fprop[0], operands.wgrad[1])
+    elif tensor == "weights":
+        return narrower(operands.fprop[1], operands.dgrad[1])
+    elif tensor == "output_gradients":
+        return narrower(operands.dgrad[0], operands.wgrad[0])
+    else:
+        passes = operands.passes
+    pass_ = {"input_gradients": "dgrad", "weight_gradients": "wgrad", "parameters": "wgrad"}.get(tensor, "fprop")
+    return find_format(getattr(passes, pass_)[0])
 
 
 def refuse_format(scheme: Scheme, format_: Format) -> Unsupported:
@@ -138,9 +151,15 @@ def refuse_format(scheme: Scheme, format_: Format) -> Unsupported:
     )
 
 
-def update(network: Network) -> Iterator[Work]:
-    """SGD with momentum on FP32 master weights, one kernel for each layer that has any."""
-    for layer in network.layers:
-        if count := layer.parameters:
-            operation = MemoryOp(count * SGD_READ_BYTES, count * SGD_WRITE_BYTES, "update", (count,))
-            yield Work(layer.name, "update", "update", operation)
+def bit_operations(scheme: Scheme, network: Network, batch: int, formats: StepFormats) -> int:
+    """Bit operations of one step's GEMMs: MACs x bits of the one operand x bits of the other, summed.
+
+    Unpadded layers, as published counts have them; floats count with the bits that they are stored in (TF32: 32). The
+    first layer has no data gradient. Source of the measure: Zhou et al., DoReFa-Net, arXiv 1606.06160, section 2.
+    """
+    operands = scheme.operands(network, formats)
+    return sum(
+        batch * layer.macs * operands[layer.name].bits(pass_)
+        for layer in network.gemm_layers
+        for pass_ in (PASSES if network.trains_before(layer) else ("fprop", "wgrad"))
+    )

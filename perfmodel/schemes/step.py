@@ -4,38 +4,100 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
+from perfmodel.devices import Device
 from perfmodel.errors import InputError, unknown_name
-from perfmodel.lowering import PASSES, Work, lower_gemms, lower_joins, lower_memory
-from perfmodel.networks import MemoryBound, Network
+from perfmodel.formats import find_format
+from perfmodel.gemm import Gemm, find_precision
+from perfmodel.lowering import PASSES, Delay, Work, layer_gemm, lower_gemms, lower_joins, lower_memory
+from perfmodel.networks import Layer, MemoryBound, Network
 from perfmodel.schemes.formats import StepFormats
-from perfmodel.schemes.scheme import Overhead, Scheme
+from perfmodel.schemes.overhead import Overhead
+from perfmodel.schemes.rules import Operands, resolve
+from perfmodel.schemes.scheme import Scheme
+from perfmodel.schemes.units import Choice, choose_unit, units_of
+from perfmodel.units import ceil_div
+
+LAYERS_KEPT = 2**14  # of which the kernels are remembered: steps of many schemes and devices share them
 
 
 def training_step(
-    network: Network, batch: int, scheme: Scheme, formats: StepFormats, mapping: str, overhead: Overhead
-) -> tuple[Work, ...]:
+    network: Network, batch: int, scheme: Scheme, formats: StepFormats, mapping: str, overhead: Overhead,
+    device: Device | None = None,
+) -> tuple[Work, ...]:  # fmt: skip
     """The kernels of one iteration: GEMMs with their copies, memory-bound layers, the scheme's extra work, the update.
 
-    A memory-bound layer moves elements as wide as its forward format makes them. Raises `Unsupported` for a format
-    that the scheme does not train in, `InputError` (E1108) for a layer of `formats` that the network does not have.
+    A GEMM runs on the narrowest unit of `device` that holds its operands, see `choose_unit`; without a device, of a
+    chip that has them all. Raises `Unsupported`: E1104 for a format that the scheme does not train in, E1103 where no
+    unit will do; `InputError` (E1108) for a layer of `formats` that the network does not have.
     """
     names = [layer.name for layer in network.gemm_layers]
     for name, _ in formats.layers:
         if name not in names:
             raise InputError(unknown_name("E1108", f"{network.name}: layer with a GEMM", name, names).problems)
-    return tuple(_step(network, batch, scheme, formats, mapping, overhead))
+    scheme.check(formats)
+    return tuple(_step(network, batch, scheme, formats, mapping, overhead, device))
 
 
-def _step(network, batch, scheme, formats, mapping, overhead) -> Iterator[Work]:
+def gemm_choice(scheme: Scheme, formats: StepFormats, pass_: str, device: Device | None = None) -> Choice:
+    """The unit of a pass in layers that are no exception; raises as `choose_unit`."""
+    operands = resolve(scheme.tensors, None, formats.precision)
+    return _choose(scheme, operands, pass_, None if scheme.exact else units_of(device))
+
+
+def _choose(scheme: Scheme, operands: Operands, pass_: str, units: frozenset | None) -> Choice:
+    return choose_unit(getattr(operands, pass_), find_format(scheme.stored), scheme.accumulate, units)
+
+
+def _step(network, batch, scheme, formats, mapping, overhead, device) -> Iterator[Work]:
+    width, operands = scheme.activation_bytes, scheme.operands(network, formats)
+    units = None if scheme.exact else units_of(device)
     for layer in network.layers:
         trains = network.trains_before(layer)
         if not isinstance(layer, MemoryBound):
             for pass_ in PASSES if trains else ("fprop", "wgrad"):
-                choice = scheme.gemm(formats.find(layer.name, pass_), pass_)
-                for work in lower_gemms(layer, batch, mapping, choice.precision, (pass_,), overhead.transposes):
-                    yield replace(work, proxy=choice.proxy) if choice.proxy else work
-        width = scheme.activation_bytes(formats.find(layer.name, "fprop"))
-        yield from lower_memory(layer, batch, width, trains)
-    yield from lower_joins(network, batch, scheme.activation_bytes(formats.find("", "fprop")))
+                yield from _gemms(layer, pass_, batch, scheme, operands[layer.name], mapping, overhead, device, units)
+        yield from _memory(layer, batch, width, trains)
+    yield from lower_joins(network, batch, width)
     yield from scheme.extra(network, batch, formats, overhead)
+
+
+def _gemms(
+    layer, pass_: str, batch: int, scheme: Scheme, operands: Operands, mapping, overhead, device, units
+) -> Iterator[Work]:
+    """The GEMMs of one layer and pass with their copies, and what scaling their partial sums takes."""
+    choice = _choose(scheme, operands, pass_, units)
+    tiled = scheme.tile_k and operands.format(pass_).family == "bfp"
+    chunks = 1
+    if tiled:  # of the products that there are: those that fill them up to whole lines are zero
+        chunks = ceil_div(layer_gemm(layer, pass_, batch, mapping, choice.precision).k, scheme.tile_k)
+    for work in _lowered(layer, pass_, batch, mapping, choice, overhead.transposes):
+        yield work
+        if tiled and isinstance(work.kernel, Gemm):
+            yield from _tile_sums(work, chunks, device)
+
+
+@lru_cache(LAYERS_KEPT)
+def _lowered(layer, pass_: str, batch: int, mapping: str, choice: Choice, transposes: bool) -> tuple[Work, ...]:
+    """What `lower_gemms` has of one layer and pass, marked where the unit is a proxy."""
+    works = lower_gemms(layer, batch, mapping, choice.precision, (pass_,), transposes)
+    return tuple(replace(work, proxy=choice.proxy) if choice.proxy else work for work in works)
+
+
+@lru_cache(LAYERS_KEPT)
+def _memory(layer: Layer, batch: int, width: float, trains: bool) -> tuple[Work, ...]:
+    """What `lower_memory` has of one layer."""
+    return tuple(lower_memory(layer, batch, width, trains))
+
+
+def _tile_sums(work: Work, chunks: int, device: Device | None) -> Iterator[Work]:
+    """Partial sums of so many chunks of k scaled and added in FP32: a multiply-add each, at the CUDA cores' peak.
+
+    Nothing of it is hidden behind the tensor cores, and no kernel that does it has been timed. Left out without a
+    device, whose peak it needs, and where one tile holds all of k.
+    """
+    if device is not None and chunks > 1:
+        peak = device.peak_flop_per_s(find_precision("fp32"), device.sustained_clock_hz)
+        sums = 2 * work.kernel.batch * work.kernel.m * work.kernel.n * chunks
+        yield Work(work.layer, work.pass_, "scale", Delay(sums / peak, "roofline"), work.count)

@@ -31,11 +31,16 @@ def test_the_version(cli, flag):
     assert (found.code, found.out, found.err) == (0, f"perfmodel {version('perfmodel')}\n", "")
 
 
+ACTIONS = {"trace": "convert", "policy": "replay"}
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_each_verb(cli, verb):
     found = cli(verb, "--help")
     assert (found.code, found.err) == (0, "")
     assert found.out.startswith(f"usage: perfmodel {verb}")
+    if "ACTION" in found.out:  # a verb of actions, each with options of its own
+        found = cli(verb, ACTIONS[verb], "--help")
     assert "--output FILE" in found.out
 
 
@@ -46,7 +51,8 @@ def test_help_of_each_verb(cli, verb):
         ("reproduc", "E1000 verb 'reproduc' is not known. Did you mean reproduce?"),
         (
             "",
-            "E1000 verb '' is not known. Known: speedup, trace, breakdown, reproduce, predict, profile, check, kernels",
+            "E1000 verb '' is not known. Known: speedup, trace, breakdown, compare, policy, reproduce, predict, "
+            "profile, check, kernels",
         ),
         ("common", "E1000 verb 'common' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
@@ -72,9 +78,11 @@ WRONG = {
     "kernels": (("kernels", "h300"), "E1001", "device"),
     "networks": (("networks", "alexnot"), "E1002", "network"),
     "devices": (("devices", "h300"), "E1001", "device"),
-    "schemes": (("schemes", "x"), "E1100", "perfmodel schemes:"),
+    "schemes": (("schemes", "x"), "E1006", "scheme"),
     "traces": (("traces", "no.jsonl"), "E1201", "no.jsonl"),
     "trace": (("trace", "check", "no.jsonl"), "E1201", "no.jsonl"),
+    "compare": (("compare", "one.toml", "--schemes", "mixt"), "E1006", "scheme"),
+    "policy": (("policy", "replay", "no.jsonl"), "E1201", "no.jsonl"),
 }
 
 

@@ -7,15 +7,14 @@ from perfmodel.devices import find_device
 from perfmodel.networks import find_network
 from perfmodel.report.units import units_note
 from perfmodel.schemes import find_breakdown_scheme
-from perfmodel.schemes.formats import StepFormats
 from perfmodel.simulate import Setting, step_cost
 
 
 def note(device_name, *precisions):
     device, network, steps = find_device(device_name), find_network("resnet20"), []
     for precision in precisions:
-        scheme, format_ = find_breakdown_scheme(precision)
-        steps.append(step_cost(network, 4, scheme, StepFormats.everywhere(format_), Setting(Roofline(device))))
+        scheme, formats = find_breakdown_scheme(precision)
+        steps.append(step_cost(network, 4, scheme, formats, Setting(Roofline(device))))
     return units_note(device, iter(steps))
 
 

@@ -3,13 +3,13 @@
 import pytest
 
 from perfmodel.errors import Unsupported
-from perfmodel.formats import find_format
 from perfmodel.gemm import Gemm
 from perfmodel.lowering import MemoryOp
 from perfmodel.networks import read_network
-from perfmodel.schemes import Overhead, training_step
+from perfmodel.schemes import LEVELS, Overhead, bit_operations, find_scheme, training_step
 from perfmodel.schemes.formats import StepFormats
-from perfmodel.schemes.fp32 import Fp32
+
+FP32 = find_scheme("fp32")
 
 # conv: 3·2·3·3 + 3 = 57 parameters, 3x4x4 out; fc: 48·5 + 5 = 245 parameters.
 TINY = """
@@ -27,7 +27,7 @@ def tiny_step(tmp_path, level="current"):
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)
     return training_step(
-        read_network(path), 2, Fp32(), StepFormats.everywhere("fp32"), "implicit", Overhead(level)
+        read_network(path), 2, FP32, StepFormats.everywhere("fp32"), "implicit", Overhead(level)
     )  # fmt: skip
 
 
@@ -55,19 +55,21 @@ def test_the_whole_step(tmp_path):
 
 
 def test_it_converts_nothing_whatever_quantising_costs(tmp_path):
-    steps = [tiny_step(tmp_path, level) for level in ("ideal", "current", "unfused")]
-    assert steps[0] == steps[1] == steps[2]
+    steps = [tiny_step(tmp_path, level) for level in LEVELS]
+    assert steps == steps[:1] * 7
     assert not any(work.proxy or work.kind in ("cast", "quantise") for work in steps[0])
 
 
 def test_tensors_are_four_bytes():
-    assert Fp32().activation_bytes(find_format("fp32")) == 4.0
+    assert FP32.activation_bytes == 4.0
 
 
 @pytest.mark.parametrize("name", ["fp16", "tf32", "dfx8", "int8"])
-def test_other_formats_are_refused(name):
+def test_other_formats_are_refused(tmp_path, name):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
     with pytest.raises(Unsupported, match=rf"^E1104 scheme fp32: does not train in {name}\. It uses fp32\.$"):
-        Fp32().gemm(find_format(name), "fprop")
+        training_step(read_network(path), 2, FP32, StepFormats.everywhere(name), "implicit", Overhead())
 
 
 def test_the_update_is_sgd_with_momentum(tmp_path):
@@ -75,3 +77,10 @@ def test_the_update_is_sgd_with_momentum(tmp_path):
     works = [work for work in tiny_step(tmp_path) if work.kind == "update"]
     assert all(isinstance(work.kernel, MemoryOp) for work in works)
     assert sum(work.kernel.bytes for work in works) == 6040
+
+
+def test_bit_operations(tmp_path):
+    # conv: 3·4·4·2·9 = 864 MACs an image in two passes (no data gradient); fc: 48·5 = 240 in three; 32·32 bits each.
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    assert bit_operations(FP32, read_network(path), 2, StepFormats.everywhere("fp32")) == 2 * (2 * 864 + 3 * 240) * 1024

@@ -1,16 +1,19 @@
 """MuPPET: which tensors it quantises, what that moves, and which units its formats run on."""
 
+from dataclasses import replace
+
 import pytest
 
 from perfmodel.errors import Unsupported
-from perfmodel.formats import find_format
 from perfmodel.gemm import Gemm
 from perfmodel.lowering import MemoryOp
 from perfmodel.networks import find_network, read_network
-from perfmodel.schemes import Overhead, training_step
+from perfmodel.schemes import Overhead, find_scheme, gemm_choice, training_step
 from perfmodel.schemes.formats import StepFormats
-from perfmodel.schemes.muppet import Muppet, quantised_tensors
 from perfmodel.traces import PassPrecision
+
+MUPPET = find_scheme("muppet")
+POOLS_WHOLE = replace(MUPPET, conversions=tuple(replace(rule, pooled="whole") for rule in MUPPET.conversions))
 
 # conv: 3·2·3·3 + 3 = 57 parameters, 3x4x4 out; fc: 48·5 + 5 = 245 parameters.
 TINY = """
@@ -53,7 +56,16 @@ def network_of(tmp_path, text):
 
 
 def tiny_step(tmp_path, formats, overhead, scheme=None):
-    return training_step(network_of(tmp_path, TINY), 2, scheme or Muppet(), formats, "implicit", overhead)
+    return training_step(network_of(tmp_path, TINY), 2, scheme or MUPPET, formats, "implicit", overhead)
+
+
+def quantised_tensors(network, batch, scheme=MUPPET):
+    """Layer, pass and elements of each tensor that a step in 8 bits quantises, as often as it does."""
+    return [
+        (layer, pass_, count)
+        for rule, layer, pass_, count in scheme.converted(network, batch, StepFormats.everywhere("dfx8"))
+        for _ in range(rule.times)
+    ]
 
 
 def everywhere(name, **layers):
@@ -62,7 +74,7 @@ def everywhere(name, **layers):
 
 
 def test_tensors_of_two_layers(tmp_path):
-    assert list(quantised_tensors(network_of(tmp_path, TINY), 2)) == [
+    assert quantised_tensors(network_of(tmp_path, TINY), 2) == [
         ("input", "fprop", 64),  # 2 images of 2·4·4
         ("conv", "fprop", 96),  # 2 · 3·4·4; the images get no gradient
         ("conv", "wgrad", 57),
@@ -76,7 +88,7 @@ def test_tensors_of_two_layers(tmp_path):
 
 def test_pools_and_auxiliary_heads(tmp_path):
     # conv 54 parameters, bn 6, side 3·8·8·7 + 7 = 1351, fc 3·5 + 5 = 20; the pool's gradient counts batch x channels.
-    assert list(quantised_tensors(network_of(tmp_path, POOLED), 2)) == [
+    assert quantised_tensors(network_of(tmp_path, POOLED), 2) == [
         ("input", "fprop", 256),
         ("conv", "fprop", 384), ("conv", "wgrad", 54),
         ("mean", "fprop", 6), ("mean", "dgrad", 6),
@@ -90,7 +102,7 @@ def test_pools_and_auxiliary_heads(tmp_path):
 
 @pytest.mark.parametrize("name", QUANTISED)
 def test_elements_as_the_reference_quantises_them(name):
-    rows = list(quantised_tensors(find_network(name), 256))
+    rows = quantised_tensors(find_network(name), 256)
     sums = (
         sum(n for layer, _, n in rows if layer == "input"),
         sum(n for layer, pass_, n in rows if pass_ == "fprop" and layer != "input"),
@@ -100,18 +112,27 @@ def test_elements_as_the_reference_quantises_them(name):
     assert tuple(round(n / 1e6, 1) for n in (*sums, sum(sums))) == QUANTISED[name]
 
 
+@pytest.mark.parametrize(("name", "total"), [("resnet18", 1236.6), ("googlenet-aux", 2065.7)])
+def test_pools_whose_gradient_counts_whole(name, total):
+    network = find_network(name)
+    rows = quantised_tensors(network, 256, POOLS_WHOLE)
+    assert round(sum(n for *_, n in rows) / 1e6, 1) == total
+    assert POOLS_WHOLE.quantised_elements(network, 256, everywhere("dfx8")) == sum(n for *_, n in rows)
+
+
 # 1172 elements in 10 tensors (see above).
 @pytest.mark.parametrize(
     ("level", "bytes_moved", "launches"),
-    [("ideal", 0, 0), ("delayed", 5860, 10), ("current", 10548, 20), ("unfused", 84384, 140)],
-)
+    [("ideal", 0, 0), ("epilogue", 1172, 10), ("delayed", 5860, 10), ("current", 10548, 20), ("naive", 66804, 80),
+     ("unfused", 84384, 140), ("measured", 10548, 20)],
+)  # fmt: skip
 def test_quantising_costs_what_its_level_says(tmp_path, level, bytes_moved, launches):
     works = [w for w in tiny_step(tmp_path, everywhere("dfx8"), Overhead(level)) if w.kind == "quantise"]
     assert sum(w.kernel.bytes * w.count for w in works) == pytest.approx(bytes_moved, rel=1e-12)
     assert sum(w.count for w in works) == launches
 
 
-@pytest.mark.parametrize("name", ["dfx8", "dfx12", "dfx14", "dfx16"])
+@pytest.mark.parametrize("name", ["dfx6", "dfx8", "dfx10", "dfx12", "dfx14", "dfx16"])
 def test_every_width_quantises_alike(tmp_path, name):
     works = [w for w in tiny_step(tmp_path, everywhere(name), Overhead("current")) if w.kind == "quantise"]
     assert sum(w.kernel.bytes * w.count for w in works) == pytest.approx(10548)
@@ -133,11 +154,11 @@ def test_a_given_time_stands_for_all_tensors(tmp_path):
 
 def test_a_layer_kept_in_fp32_is_neither_quantised_nor_faster(tmp_path):
     works = tiny_step(tmp_path, everywhere("dfx8", conv="fp32"), Overhead("current"))
-    quantised = [(w.layer, w.pass_, w.kernel) for w in works if w.kind == "quantise"]
-    tensors = [("input", "fprop", 64), ("fc", "fprop", 10), ("fc", "dgrad", 96), ("fc", "wgrad", 245)]
+    quantised = [(w.layer, w.pass_, w.kernel, w.count) for w in works if w.kind == "quantise"]
+    tensors = [("input", "fprop", 64, 1), ("fc", "fprop", 10, 1), ("fc", "dgrad", 96, 1), ("fc", "wgrad", 245, 1)]
     assert quantised == [
-        (layer, pass_, kernel)
-        for layer, pass_, n in (*tensors, ("fc", "update", 245), ("fc", "update", 245))
+        (layer, pass_, kernel, times)
+        for layer, pass_, n, times in (*tensors, ("fc", "update", 245, 2))
         for kernel in (MemoryOp(4 * n, 0, "absmax", (n,)), MemoryOp(4 * n, n, "quantise", (n,)))
     ]
     gemms = {(w.layer, w.pass_): (w.kernel.precision.name, w.kernel.k) for w in works if isinstance(w.kernel, Gemm)}
@@ -185,7 +206,7 @@ def test_passes_may_differ(tmp_path):
     ],
 )
 def test_units_and_proxies(tmp_path, name, precision, proxy):
-    choice = Muppet().gemm(find_format(name), "fprop")
+    choice = gemm_choice(MUPPET, everywhere(name), "fprop")
     assert (choice.precision.name, choice.proxy) == (precision, proxy)
     works = tiny_step(tmp_path, everywhere(name), Overhead("current"))
     assert {work.proxy for work in works if work.kind == "gemm"} == {proxy}
@@ -193,8 +214,9 @@ def test_units_and_proxies(tmp_path, name, precision, proxy):
 
 
 def test_fp16_accumulation_is_a_choice():
-    assert Muppet("fp16").gemm(find_format("dfx16"), "fprop").precision.name == "fp16+fp16"
-    assert Muppet("fp16").gemm(find_format("dfx8"), "fprop").precision.name == "int8"
+    in_fp16 = replace(MUPPET, accumulate="fp16")
+    assert gemm_choice(in_fp16, everywhere("dfx16"), "fprop").precision.name == "fp16+fp16"
+    assert gemm_choice(in_fp16, everywhere("dfx8"), "fprop").precision.name == "int8"
 
 
 @pytest.mark.parametrize(
@@ -205,30 +227,29 @@ def test_fp16_accumulation_is_a_choice():
 )
 @pytest.mark.parametrize("accumulate", ["fp32", "fp16"])
 def test_gemms_write_four_bytes(tmp_path, name, output, bytes_in, bytes_out, accumulate):
-    works = tiny_step(tmp_path, everywhere(name), Overhead("ideal"), Muppet(accumulate))
+    works = tiny_step(tmp_path, everywhere(name), Overhead("ideal"), replace(MUPPET, accumulate=accumulate))
     assert {w.kernel.precision.output.name for w in works if isinstance(w.kernel, Gemm)} == {output}
     (forward,) = [w.kernel for w in works if (w.layer, w.pass_, w.kind) == ("fc", "fprop", "gemm")]
     assert forward.bytes == bytes_in + bytes_out
 
 
 def test_all_but_the_gemms_runs_in_fp32(tmp_path):
-    assert Muppet().activation_bytes(find_format("dfx8")) == 4.0
+    assert MUPPET.activation_bytes == 4.0
     bias = [w.kernel.bytes for w in tiny_step(tmp_path, everywhere("dfx8"), Overhead("ideal")) if w.kind == "bias"]
     assert bias == [384, 40]
 
 
-@pytest.mark.parametrize("name", ["fp16", "bf16", "int8", "dfx6", "dfx10", "fp8_e4m3"])
-def test_other_formats_are_refused(name):
-    with pytest.raises(Unsupported, match=rf"^E1104 scheme muppet: .* {name}\. It uses dfx8, dfx12, dfx14,"):
-        Muppet().gemm(find_format(name), "fprop")
+@pytest.mark.parametrize("name", ["fp16", "bf16", "int8", "dfx4", "dfx9", "fp8_e4m3"])
+def test_other_formats_are_refused(tmp_path, name):
+    with pytest.raises(Unsupported, match=rf"^E1104 scheme muppet: .* {name}\. It uses dfx6, dfx8, dfx10, dfx12,"):
+        tiny_step(tmp_path, everywhere(name), Overhead())
 
 
 def test_each_tensor_is_quantised_for_its_own_pass(tmp_path):
     backward = StepFormats(PassPrecision("fp32", "dfx8", "dfx8"))
-    rows = [(w.layer, w.pass_) for w in tiny_step(tmp_path, backward, Overhead("delayed")) if w.kind == "quantise"]
-    assert rows == [
-        ("conv", "wgrad"), ("fc", "dgrad"), ("fc", "wgrad"),
-        ("conv", "update"), ("conv", "update"), ("fc", "update"), ("fc", "update"),
+    works = [w for w in tiny_step(tmp_path, backward, Overhead("delayed")) if w.kind == "quantise"]
+    assert [(w.layer, w.pass_, w.count) for w in works] == [
+        ("conv", "wgrad", 1), ("fc", "dgrad", 1), ("fc", "wgrad", 1), ("conv", "update", 2), ("fc", "update", 2),
     ]  # fmt: skip
 
 

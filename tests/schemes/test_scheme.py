@@ -3,19 +3,34 @@
 import pytest
 
 from perfmodel.errors import InputError, UnknownName, Unsupported
-from perfmodel.formats import find_format
 from perfmodel.lowering import Delay, MemoryOp
-from perfmodel.schemes import LEVELS, SCHEMES, Overhead, find_breakdown_scheme, find_overhead, find_scheme, step_words
+from perfmodel.schemes import (
+    LEVELS,
+    Overhead,
+    find_breakdown_scheme,
+    find_overhead,
+    find_scheme,
+    gemm_choice,
+    scheme_names,
+    step_words,
+)  # fmt: skip
+from perfmodel.schemes.formats import StepFormats
 
 
 def test_what_there_is():
-    assert {name: scheme.formats for name, scheme in SCHEMES.items()} == {
+    assert scheme_names() == [
+        "fp32", "mixed", "bf16", "cpt", "dorefa", "fp8", "fp8-chunked", "fp8-hybrid", "fxpnet", "hbfp", "hbfp-tensor",
+        "hbfp12", "mixed-adaptive", "mixed-static", "muppet", "tf32",
+    ]  # fmt: skip
+    assert {name: find_scheme(name).formats for name in ("fp32", "mixed", "muppet")} == {
         "fp32": ("fp32",),
         "mixed": ("fp16",),
-        "muppet": ("dfx8", "dfx12", "dfx14", "dfx16", "fp32"),
+        "muppet": ("dfx6", "dfx8", "dfx10", "dfx12", "dfx14", "dfx16", "fp32"),
     }
-    for name, scheme in SCHEMES.items():
-        assert find_scheme(name) is scheme
+    for name in scheme_names():
+        scheme = find_scheme(name)
+        assert scheme is find_scheme(name)
+        assert scheme.name == name
         assert scheme.source
         assert scheme.title
 
@@ -25,7 +40,7 @@ def test_what_there_is():
     [
         ("mupet", r"^E1006 scheme 'mupet' is not known\. Did you mean muppet\?$"),
         ("fp23", r"^E1006 scheme 'fp23' is not known\. Did you mean fp32\?$"),
-        ("", r"Known: fp32, mixed, muppet\.$"),
+        ("", r"Known: bf16, cpt, dorefa, fp32, .*, muppet, tf32\.$"),
         (None, "E1006 scheme None"),
         ([], "E1006"),
         ("\x1b[2J", r"E1006 scheme '\\x1b\[2J'"),
@@ -40,18 +55,19 @@ def test_unknown_schemes(name, text):
 # intermediate results, and of its 18 accesses of 4 B one half is written.
 @pytest.mark.parametrize(
     ("level", "read", "written", "kernels"),
-    [("ideal", 0, 0, 0), ("delayed", 4, 1, 1), ("current", 4 + 4, 1, 2), ("unfused", 36, 36, 14)],
-)
+    [("ideal", 0, 0, 0), ("epilogue", 0, 1, 0), ("delayed", 4, 1, 1), ("current", 4 + 4, 1, 2), ("naive", 32, 25, 8),
+     ("unfused", 36, 36, 14), ("measured", 4 + 4, 1, 2)],
+)  # fmt: skip
 def test_levels(level, read, written, kernels):
     works = list(Overhead(level).quantise("layer", "dgrad", 1000))
     assert sum(work.kernel.bytes * work.count for work in works) == pytest.approx(1000 * (read + written))
     assert (LEVELS[level].bytes_per_element, LEVELS[level].launches) == (read + written, kernels)
-    assert sum(work.count for work in works) == kernels
+    assert sum(work.count for work in works if work.is_kernel) == kernels
     assert {(work.layer, work.pass_, work.kind) for work in works} <= {("layer", "dgrad", "quantise")}
     assert sum(work.kernel.bytes_read * work.count for work in works) == pytest.approx(1000 * read)
     assert sum(work.kernel.bytes_written * work.count for work in works) == pytest.approx(1000 * written)
     assert list(Overhead(level).whole_step()) == []
-    assert list(LEVELS) == ["ideal", "delayed", "current", "unfused"]
+    assert list(LEVELS) == ["ideal", "epilogue", "delayed", "current", "naive", "unfused", "measured"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +85,8 @@ def test_kernels_that_quantise_seven_elements(level, expected):
 
 def test_copies_that_turn_operands_round_count_where_quantising_does():
     assert {level: Overhead(level).transposes for level in LEVELS} == {
-        "ideal": False, "delayed": True, "current": True, "unfused": True,
+        "ideal": False, "epilogue": True, "delayed": True, "current": True, "naive": True, "unfused": True,
+        "measured": True,
     }  # fmt: skip
     assert not find_overhead("36").transposes
     assert not find_overhead("0").transposes
@@ -104,7 +121,8 @@ def test_overheads_in_words(overhead, words):
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_words_of_a_level_name_its_bytes(level):
     size = LEVELS[level].bytes_per_element
-    assert size == 0 or f", {size:.0f} B/element" in Overhead(level).words
+    named = f", {size:.0f} B/element" in Overhead(level).words
+    assert named == (level not in ("ideal", "measured"))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +156,7 @@ def test_milliseconds(text, seconds):
 )
 def test_what_is_no_overhead(text):
     with pytest.raises(
-        InputError, match=r"^E1105 --overhead .* Choose ideal, delayed, current, unfused, table3"
+        InputError, match=r"^E1105 --overhead .* Choose ideal, epilogue, .*, current, naive, unfused, measured, table3"
     ) as error:
         find_overhead(text)
     assert str(error.value).isprintable()
@@ -158,15 +176,17 @@ def test_what_is_no_overhead(text):
     ],
 )
 def test_the_step_that_a_precision_stands_for(precision, scheme, format_):
-    found, name = find_breakdown_scheme(precision)
-    assert (found.name, name) == (scheme, format_)
+    found, formats = find_breakdown_scheme(precision)
+    assert (found.name, formats) == (scheme, StepFormats.everywhere(format_))
 
 
 @pytest.mark.parametrize(("precision", "width"), [("fp64", 8), ("tf32", 4), ("bf16", 2), ("fp8_e4m3", 2), ("int4", 2)])
 def test_uniform_precision_converts_nothing(precision, width):
-    scheme, format_ = find_breakdown_scheme(precision)
-    assert scheme.activation_bytes(find_format(format_)) == width
-    assert scheme.gemm(find_format(format_), "fprop").precision.name == precision
+    scheme, formats = find_breakdown_scheme(precision)
+    assert scheme.exact
+    assert not scheme.conversions
+    assert scheme.activation_bytes == width
+    assert gemm_choice(scheme, formats, "fprop").precision.name == precision
 
 
 @pytest.mark.parametrize(

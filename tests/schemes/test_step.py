@@ -13,7 +13,7 @@ from perfmodel.errors import InputError, Unsupported
 from perfmodel.gemm import Gemm
 from perfmodel.lowering import MAPPINGS
 from perfmodel.networks import find_network, network_names, read_network
-from perfmodel.schemes import SCHEMES, Overhead, training_step
+from perfmodel.schemes import Overhead, find_scheme, first_step, scheme_names, training_step
 from perfmodel.schemes.formats import StepFormats
 from perfmodel.traces import PassPrecision, Segment
 
@@ -28,8 +28,10 @@ layers = [
   { op = "linear", name = "fc", out = 5, bias = false },
 ]
 """
-# Devices on which a scheme has no unit for one of its formats.
-LACKING = {("muppet", "dfx8"): {"p100"}}
+# Devices on which a scheme has no unit for one of its formats, and no proxy; without a format, for its first step.
+LACKING = {("muppet", format_): {"p100"} for format_ in ("dfx6", "dfx8", "")} | {
+    (name, ""): {"p100"} for name in ("cpt", "dorefa", "fxpnet", "hbfp", "hbfp-tensor")
+}
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def residual(tmp_path):
 
 
 def test_a_gradient_of_two_readers_is_summed_once(residual):
-    step = training_step(residual, 2, SCHEMES["mixed"], StepFormats.everywhere("fp16"), "implicit", Overhead())
+    step = training_step(residual, 2, find_scheme("mixed"), StepFormats.everywhere("fp16"), "implicit", Overhead())
     joins = [
         (w.layer, w.pass_, w.kernel.bytes_read, w.kernel.bytes_written, w.count) for w in step if w.kind == "add/concat"
     ]
@@ -50,7 +52,7 @@ def test_a_gradient_of_two_readers_is_summed_once(residual):
 
 @pytest.mark.parametrize("mapping", MAPPINGS)
 def test_every_trained_layer_has_its_passes(residual, mapping):
-    step = training_step(residual, 2, SCHEMES["fp32"], StepFormats.everywhere("fp32"), mapping, Overhead())
+    step = training_step(residual, 2, find_scheme("fp32"), StepFormats.everywhere("fp32"), mapping, Overhead())
     gemms = {(work.layer, work.pass_) for work in step if work.kind == "gemm"}
     assert gemms == {
         ("first", "fprop"), ("first", "wgrad"),
@@ -63,7 +65,7 @@ def test_every_trained_layer_has_its_passes(residual, mapping):
 def test_an_unknown_layer(residual, name):
     formats = StepFormats(PassPrecision.same("dfx8"), ((name, PassPrecision.same("fp32")),))
     with pytest.raises(InputError, match=r"^E1108 residual: layer with a GEMM '.* is not known\. ") as error:
-        training_step(residual, 2, SCHEMES["muppet"], formats, "implicit", Overhead())
+        training_step(residual, 2, find_scheme("muppet"), formats, "implicit", Overhead())
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 200
 
@@ -92,22 +94,23 @@ def test_labels(passes, label):
 )
 def test_a_format_that_the_scheme_does_not_train_in(residual, scheme, format_):
     with pytest.raises(Unsupported, match=rf"^E1104 scheme {scheme}: does not train in {format_}"):
-        training_step(residual, 2, SCHEMES[scheme], StepFormats.everywhere(format_), "implicit", Overhead())
+        training_step(residual, 2, find_scheme(scheme), StepFormats.everywhere(format_), "implicit", Overhead())
 
 
 @cache
-def steps(scheme, format_, networks):
-    """The kernels of one step of each network."""
-    formats = StepFormats.everywhere(format_)
+def steps(scheme, format_, networks, device):
+    """The kernels of one step of each network; without a format, of the scheme's first step."""
+    found = find_scheme(scheme)
+    formats = StepFormats.everywhere(format_) if format_ else first_step(found)
+    chip = find_device(device) if device else None
     return {
-        name: training_step(find_network(name), 256, SCHEMES[scheme], formats, "implicit", Overhead())
-        for name in networks
+        name: training_step(find_network(name), 256, found, formats, "implicit", Overhead(), chip) for name in networks
     }
 
 
-def check_prices(model, scheme, format_, networks):
+def check_prices(model, scheme, format_, networks, device=None):
     """Every step of a scheme in one format has a time on the model's device, or the device has no unit for it."""
-    works = steps(scheme, format_, networks)
+    works = steps(scheme, format_, networks, device)
     kernels = [work.kernel for step in works.values() for work in step]
     if model.device.name in LACKING.get((scheme, format_), ()):
         with pytest.raises(Unsupported, match=rf"^E1103 device {model.device.name}: has no unit for int8\."):
@@ -122,7 +125,7 @@ def check_prices(model, scheme, format_, networks):
         assert any(isinstance(work.kernel, Gemm) for work in step)
 
 
-COMBINATIONS = [(name, format_) for name, scheme in SCHEMES.items() for format_ in scheme.formats]
+COMBINATIONS = [(name, format_) for name in ("fp32", "mixed", "muppet") for format_ in find_scheme(name).formats]
 
 
 @pytest.mark.parametrize("device", device_names())
@@ -135,3 +138,9 @@ def test_everything_has_a_roofline(scheme, format_, device):
 @pytest.mark.parametrize(("scheme", "format_"), COMBINATIONS)
 def test_everything_has_a_price(scheme, format_, device):
     check_prices(Tiles(find_device(device)), scheme, format_, tuple(network_names()))
+
+
+@pytest.mark.parametrize("device", device_names())
+@pytest.mark.parametrize("scheme", scheme_names())
+def test_every_scheme_has_a_price(scheme, device):
+    check_prices(Tiles(find_device(device)), scheme, "", ("resnet20", "googlenet-aux", "mobilenetv2"), device)

@@ -9,7 +9,6 @@ from perfmodel.gemm import LAYOUTS, Gemm
 from perfmodel.lowering import KINDS, MAPPINGS, STREAM_OPS, MemoryOp
 from perfmodel.networks import find_network, network_names
 from perfmodel.schemes import LEVELS, Overhead, find_breakdown_scheme, training_step
-from perfmodel.schemes.formats import StepFormats
 
 STEPS = ("fp32", "fp16", "int8", "dfx12", "fp8_e4m3", "int4")
 # Bytes of an element of the operand, of what the GEMM writes.
@@ -23,8 +22,8 @@ EACH = {
 
 @cache
 def works(name, precision, mapping, level="current"):
-    scheme, format_ = find_breakdown_scheme(precision)
-    return training_step(find_network(name), 3, scheme, StepFormats.everywhere(format_), mapping, Overhead(level))
+    scheme, formats = find_breakdown_scheme(precision)
+    return training_step(find_network(name), 3, scheme, formats, mapping, Overhead(level))
 
 
 def streams(name, precision, mapping, level="current"):
@@ -73,9 +72,12 @@ def matrix_elements(op, shape):
 @pytest.mark.parametrize("name", ["resnet20", "mobilenetv2"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_levels_of_overhead_have_their_ops(name, level):
-    expected = {"ideal": set(), "delayed": {"quantise_delayed"}, "current": {"absmax", "quantise"}, "unfused": set()}
+    expected = {
+        "ideal": set(), "epilogue": {"fused"}, "delayed": {"quantise_delayed"}, "current": {"absmax", "quantise"},
+        "naive": {"stream"}, "unfused": {"stream"}, "measured": {"absmax", "quantise"},
+    }  # fmt: skip
     ops = {work.kernel.op for work in works(name, "int8", "im2col", level) if work.kind == "quantise"}
-    assert ops == expected[level] | ({"stream"} if level == "unfused" else set())
+    assert ops == expected[level]
     turned = {stream.op for stream in streams(name, "int8", "im2col", level)} & {"transpose", "im2col_transposed"}
     assert turned == (set() if level == "ideal" else {"transpose", "im2col_transposed"})
 

@@ -129,6 +129,8 @@ class Header:
 
 _SCHEMES = {
     "fp32": lambda names: names == {"fp32"},
-    "mixed": lambda names: names in ({"fp16"}, {"bf16"}),
+    "mixed": lambda names: names == {"fp16"},
+    "bf16": lambda names: names == {"bf16"},
+    "tf32": lambda names: names == {"tf32"},
     "muppet": lambda names: all(name == "fp32" or name.startswith("dfx") for name in names),
 }

@@ -118,7 +118,8 @@ def test_more_iterations_than_samples_allow_are_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("formats", "scheme"),
     [
-        (("fp32",), "fp32"), (("fp16",), "mixed"), (("bf16",), "mixed"), (("dfx8", "fp32"), "muppet"),
+        (("fp32",), "fp32"), (("fp16",), "mixed"), (("bf16",), "bf16"), (("tf32",), "tf32"),
+        (("dfx8", "fp32"), "muppet"),
         (("fp16", "fp32"), None), (("fp16", "bf16"), None), (("int8",), None), (("fp32", "dfx8", "fp16"), None),
     ],
 )  # fmt: skip

@@ -32,7 +32,7 @@ def problems(path, given=GIVEN):
 
 def test_the_sample():
     trace = read_log(SAMPLES / SAMPLE, GIVEN)
-    assert (trace.source["reader"], trace.scheme, trace.batch, trace.samples) == ("hf-trainer", "mixed", 8, 64)
+    assert (trace.source["reader"], trace.scheme, trace.batch, trace.samples) == ("hf-trainer", "bf16", 8, 64)
     assert (trace.corrections, trace.notes) == ((), "")
     assert "one device" in trace.inferred[0]
     assert trace.inferred[1] == "samples: 8 iterations an epoch, as step / epoch says, x batch 8"

@@ -52,7 +52,7 @@ LOGS = {
         "eval_accuracy",
         EVALUATION,
     ),
-    "mlperf": Log("mlperf/result_0.txt", replace(SAID, scheme="mixed"), "train_loss", "eval_accuracy"),
+    "mlperf": Log("mlperf/result_0.txt", replace(SAID, scheme="bf16"), "train_loss", "eval_accuracy"),
     "mlperf-bits": Log("mlperf_bits/result_0.txt", SAID, "train_loss", "eval_accuracy"),
     "mlflow": Log("mlflow/mlflow.db", BY_EPOCH, "loss", "val_acc"),
     "mlflow-files": Log("mlflow_files/mlruns/*/*/meta.yaml", BY_EPOCH, "loss", "val_acc"),

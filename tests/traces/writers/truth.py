@@ -56,7 +56,7 @@ def truths() -> dict[str, Trace]:
         "truth": ("muppet", _by_epoch),
         "truth-within": ("muppet", _within_an_epoch),
         "truth-fp16": ("mixed", lambda epoch: iter([(ITERATIONS, "fp16")])),
-        "truth-bf16": ("mixed", lambda epoch: iter([(ITERATIONS, "bf16")])),
+        "truth-bf16": ("bf16", lambda epoch: iter([(ITERATIONS, "bf16")])),
     }
     return {name: _trace(*run) for name, run in runs.items()}
 

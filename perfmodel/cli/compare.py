@@ -1,0 +1,139 @@
+"""`perfmodel compare NETWORK`: training schemes side by side."""
+
+from __future__ import annotations
+
+from perfmodel.cli import common
+
+DESCRIPTION = """\
+Training schemes side by side on one network, each by its own schedule: time of an epoch, where it goes, speedup
+against FP32, bit operations and memory traffic.
+NETWORK is a bundled network (see perfmodel networks) or a .toml file; schemes are names (see perfmodel schemes) or
+.toml files. What the GPU cannot compute is refused by name. With -o FILE.png, .svg or .pdf it draws the bars."""
+SCHEMES = "fp32,mixed,muppet,fp8,cpt,hbfp"
+MOST_SCHEMES = 100
+
+
+def run(argv: list[str]) -> int:
+    """The verb; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    suffix = _check(arguments)
+    from perfmodel.networks import find_network
+
+    network, schemes = find_network(arguments.network), _schemes(arguments.schemes)
+    result, device = _compare(network, schemes, arguments)
+    title = f"Schemes side by side: {network.name}, batch {arguments.batch}"
+    setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
+    if suffix in common.figure_suffixes():
+        _draw(result, title, setting, arguments)
+    else:
+        common.emit(_tables(result, device, f"{title}, {setting}", arguments, suffix), arguments.output)
+    return 0
+
+
+def _parser() -> common.Parser:
+    parser = common.parser("compare", DESCRIPTION)
+    parser.add_argument("network", metavar="NETWORK", help="name of a bundled network, or a .toml file")
+    parser.add_argument("--schemes", default=SCHEMES, metavar="S,S,…", help=f"schemes to compare (default {SCHEMES})")
+    parser.add_argument("--epochs", type=common.whole, default=90, metavar="N", help="epochs of each run (default 90)")
+    parser.add_argument(
+        "--samples", type=common.whole, metavar="N",
+        help="images of an epoch (default: ImageNet's 1281167, CIFAR's 50000 for networks of images below 64 pixels)",
+    )  # fmt: skip
+    parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
+    common.add_model_arguments(parser)
+    common.add_profile_arguments(parser)
+    common.add_overhead_argument(parser, common.LEVELS)
+    common.add_output_argument(
+        parser,
+        "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf); csv and json hold each step of the runs",
+    )
+    return parser
+
+
+def _check(arguments) -> str | None:
+    from perfmodel.errors import InputError
+
+    common.check_batch(arguments.batch)
+    for name, most in (("epochs", 10**6), ("samples", 10**12)):
+        given = getattr(arguments, name)
+        if given is not None and not 1 <= given <= most:
+            raise InputError.at("E1105", f"--{name}", f"{given} is not between 1 and {most}.", "Correct it.")
+    common.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and there is no trace.")
+    return common.output_suffix(arguments.output, figures=True)
+
+
+def _schemes(text: str):
+    """The schemes by name or path; all problems in one error."""
+    from perfmodel.errors import InputError, quote
+    from perfmodel.schemes import find_scheme
+
+    names = text.split(",")
+    if len(names) > MOST_SCHEMES:
+        raise InputError.at("E1105", "--schemes", f"names {len(names)}; at most {MOST_SCHEMES}.", "Name fewer.")
+    schemes = common.gather(find_scheme, names)
+    called = [scheme.name for scheme in schemes]
+    if twice := next((name for name in called if called.count(name) > 1), None):
+        raise InputError.at(
+            "E1531", "--schemes", f"two are called {quote(twice)}.", "Name each once, or rename a file."
+        )
+    return schemes
+
+
+def _compare(network, schemes, arguments):
+    """The priced runs and the device; raises where no scheme at all has a price."""
+    from perfmodel.schemes import find_overhead
+    from perfmodel.sidebyside import Run, price_schemes, usual_samples
+    from perfmodel.simulate import Setting
+
+    overhead, model = find_overhead(arguments.overhead), common.find_model(arguments)
+    if arguments.samples is None:
+        arguments.samples = usual_samples(network)
+    run = Run(arguments.epochs, arguments.samples, arguments.batch)
+    return price_schemes(network, schemes, run, Setting(model, arguments.mapping, overhead)), model.device
+
+
+def _notes(result, device, arguments) -> tuple[str, ...]:
+    from perfmodel.report.sidebyside import compare_notes
+    from perfmodel.schemes import find_overhead
+
+    notes = [*compare_notes(result, device)]
+    steps = [one.step for cost in result.priced for one in cost.stretches]
+    if any(work.kind == "quantise" for step in steps for work in step.works):
+        notes.append(f"Quantising: {find_overhead(arguments.overhead).words}.")
+    return (*notes, *_coverage(result, arguments))
+
+
+def _coverage(result, arguments) -> list[str]:
+    """With a profile: how much of the runs is measured."""
+    from perfmodel.report.basis import coverage_note
+
+    parts = [(one.step, float(one.iterations)) for cost in result.priced for one in cost.stretches]
+    return [] if arguments.profile is None else [coverage_note(parts)]
+
+
+def _tables(result, device, title: str, arguments, suffix: str | None):
+    """What a file of this suffix holds: a `.csv` the steps alone, a `.json` the schemes and the steps."""
+    from perfmodel.report.sidebyside import schemes_frame, schemes_tables, stretches_frame
+    from perfmodel.report.table import Table
+
+    notes = _notes(result, device, arguments)
+    if suffix not in common.RAW_SUFFIXES:
+        return schemes_tables(result, device, title, notes)
+    steps = Table(f"{title}: steps", stretches_frame(result, device))
+    tables = [steps] if suffix == ".csv" else [Table(title, schemes_frame(result), notes=notes), steps]
+    return [common.with_setting(table, arguments, suffix) for table in tables]
+
+
+def _draw(result, title: str, setting: str, arguments) -> None:
+    from perfmodel.cost.estimate import merge_bases
+    from perfmodel.report.basis import source_words
+    from perfmodel.report.figures import write_figure
+    from perfmodel.report.sidebyside import schemes_frame
+    from perfmodel.report.sidebyside_figure import schemes_figure
+
+    basis = merge_bases(*(cost.basis for cost in result.priced))
+    proxies = dict.fromkeys(proxy for cost in result.priced for proxy in cost.proxies)
+    note = [f"{source_words(basis)}. Behind each bar its length and the speedup against FP32."]
+    note += [f"Proxies: {', '.join(proxies)}."] if proxies else []
+    note += _coverage(result, arguments)
+    write_figure(schemes_figure(schemes_frame(result), title, setting, " ".join(note)), arguments.output)
