@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from perfmodel.errors import InputError, quote, unknown_name
-from perfmodel.formats import find_format
+from perfmodel.formats import FORMATS, find_format
 from perfmodel.networks import Network
 from perfmodel.schemes import find_scheme
 from perfmodel.simulate import Comparison, RunCost, Setting, compare, simulate
@@ -97,7 +97,10 @@ def format_named(text: str, trace: Trace) -> str:
     if len(families) != 1:
         found = f"{quote(text)} bits may be of several families of formats, as the trace has {len(families)}."
         raise InputError.at("E1509", "ladder:", found, "Name formats: dfx8, fp16.")
-    return find_format(f"{families.pop()}{text}").name
+    name = f"{families.pop()}{int(text)}"
+    if name not in FORMATS:
+        raise InputError.at("E1509", "ladder:", f"{text} bits: there is no format {name}.", "Name formats: dfx8, fp16.")
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,3 +209,19 @@ def test_bundled_files_by_name():
     devices = bundled("devices")
     assert list(devices) == sorted(devices)
     assert devices["t4"].name == "t4.toml"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# " + "." * 200, 'notes = """\n' + "." * 200 + '\n"""', "a." * 90 + "a = 1", "x = 1  # " + "a." * 200],
+)
+def test_dots_that_nest_nothing(tmp_path, text):
+    (tmp_path / "dots.toml").write_text(text)
+    read_toml(tmp_path / "dots.toml")
+
+
+@pytest.mark.parametrize("key", ["a." * 20_000 + "a = 1", "[" + "a." * 20_000 + "a]", '"="' + ".a" * 20_000 + " = 1"])
+def test_keys_of_very_many_parts(tmp_path, key):
+    (tmp_path / "deep.toml").write_text("title = 'x'\n" + key)
+    with pytest.raises(InputError, match=r"^E1206 .*deep\.toml:2: a key of more than 100 parts"):
+        read_toml(tmp_path / "deep.toml")

@@ -141,8 +141,10 @@ def test_numbers_of_bits():
     assert format_named("16", a_run((2, "int8"))) == "int16"
     with pytest.raises(InputError, match="E1509 ladder: '8' bits may be of several"):
         format_named("8", a_run((2, "fp32")))
-    with pytest.raises(UnknownName, match="E1004"):
+    with pytest.raises(InputError, match=r"^E1509 ladder: 99 bits: there is no format dfx99\."):
         format_named("99", RUN)
+    with pytest.raises(UnknownName, match="E1004"):
+        format_named("fp99", RUN)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,28 @@ def find(name: str, given, alter: bool):
     return read_log(path, given)
 
 
+def warn_unused(names: Iterable[str], given, strict: bool) -> None:
+    """Warn (W1312) of what is said beside a trace, which says all of that itself; with `strict` that is an error."""
+    from dataclasses import fields
+
+    from perfmodel.errors import InputError, Problem
+    from perfmodel.traces import trace_files
+    from perfmodel.traces.logs import Given, is_trace
+
+    usual = Given(network=given.network, largest_bytes=given.largest_bytes)
+    said = [one.name for one in fields(given) if getattr(given, one.name) != getattr(usual, one.name)]
+    if not said:
+        return
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in said)
+    traces = [name for name in names if name in trace_files() or is_trace(name, given)]
+    found = f"is a trace, which says all of it itself: {options} not used."
+    problems = [Problem("W1312", f"{name}:", found, "Change the trace, or give a log.") for name in traces]
+    if problems and strict:
+        raise InputError(problems)
+    for problem in problems:
+        complain(problem)
+
+
 def tell_corrections(log: str, trace, stored: bool) -> None:
     """One line for each thing that a reader corrected, with the path of the log where the text begins with its name.
 

@@ -19,6 +19,7 @@ def run(argv: list[str]) -> int:
     given = logs.given(arguments)
     logs.refuse_inputs(arguments.output, arguments.traces)
     traces = common.gather(lambda trace: logs.find(trace, given, alter=False), arguments.traces)
+    logs.warn_unused(arguments.traces, given, arguments.strict)
     names = _names(arguments.traces)
     for log, trace in zip(arguments.traces, traces, strict=True):
         logs.tell_corrections(log, trace, stored=False)

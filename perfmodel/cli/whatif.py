@@ -16,7 +16,9 @@ def run(argv: list[str]) -> int:
     suffix = common.output_suffix(arguments.output, figures=False)
     _check(arguments)
     logs.refuse_inputs(arguments.output, [arguments.trace])
-    trace = logs.find(arguments.trace, logs.given(arguments), alter=False)
+    given = logs.given(arguments)
+    trace = logs.find(arguments.trace, given, alter=False)
+    logs.warn_unused([arguments.trace], given, strict=False)
     logs.tell_corrections(arguments.trace, trace, stored=False)
     logs.warn([arguments.trace], [trace], arguments.strict)
     alternatives = _alternatives(arguments, trace)
@@ -43,7 +45,7 @@ def _parser() -> common.Parser:
                         help="the phase X times as long")  # fmt: skip
     common.add_model_arguments(parser)
     common.add_profile_arguments(parser)
-    common.add_overhead_argument(parser, "ideal, delayed, current (default), unfused")
+    common.add_overhead_argument(parser, common.LEVELS)
     parser.add_argument("--network", metavar="N", help="price this network instead of the one that the trace names")
     parser.add_argument("--baseline-epochs", type=common.whole, metavar="E",
                         help="epochs of FP32 (default: as the trace says, else its own)")  # fmt: skip

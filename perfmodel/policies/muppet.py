@@ -99,7 +99,8 @@ class MuppetPolicy:
         if not sound and self.rule.on_undefined == "error":
             raise InputError.at("E1503", f"epoch {epoch}:", f"{quote(diversity)} is no diversity.", "Leave it out.")
         undefined = {} if sound else {"diversity": f"{diversity:g}"}
-        value = None if undefined and self.rule.on_undefined == "skip" else diversity
+        skipped = self.rule.on_undefined == "skip" or diversity < 0  # no sum of squares is: not the code's doing
+        value = None if undefined and skipped else diversity
         return self._decide(epoch, Diversity(value, undefined))
 
     def _refuse_aliased(self) -> None:

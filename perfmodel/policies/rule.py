@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from perfmodel.errors import InputError, unknown_name
+from perfmodel.formats import find_format
 from perfmodel.policies.diversity import ON_UNDEFINED
 from perfmodel.traces import PassPrecision, values
 from perfmodel.traces.schedule import LADDER, paper_fp32_rates, reference_fp32_rates
@@ -93,6 +95,9 @@ class MuppetRule:
             if getattr(self, key) not in known:
                 raise unknown_name("E1504", key, getattr(self, key), known)
         object.__setattr__(self, "ladder", PassPrecision.same(self.ladder).fprop)
+        for low, high in pairwise(self.ladder):
+            if find_format(low).bits >= find_format(high).bits:
+                raise InputError.at("E1509", "ladder:", f"{high} is not wider than {low}.", "Give the narrowest first.")
         self._check_together()
 
     def _check_together(self) -> None:

@@ -37,9 +37,13 @@ def whatif_table(frame: pd.DataFrame, title: str, priced: Sequence[Priced], note
     if raw:
         return Table(title, frame, notes=(*changed, *notes))
     shown = frame[["training", "epochs", "epochs_by_precision", "basis"]].copy()
-    spans = (("time", duration, "_s"), ("speedup", ratio, ""), ("against_run", signed_percent, ""))
-    for column, show, unit in spans:
-        pairs = zip(frame[f"{column}_low{unit}"], frame[f"{column}_high{unit}"], strict=True)
+    ends = (
+        ("time", duration, "time_low_s", "time_high_s"),
+        ("speedup", ratio, "speedup_high", "speedup_low"),  # the greater speedup belongs to the lesser time
+        ("against_run", signed_percent, "against_run_low", "against_run_high"),
+    )
+    for column, show, first, last in ends:
+        pairs = zip(frame[first], frame[last], strict=True)
         shown[column] = [span(show, low, high) for low, high in pairs]
     return Table(title, shown, headers=HEADERS, notes=(*changed, *notes))
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import pandas as pd
 
 from perfmodel.devices import Device
-from perfmodel.errors import Unsupported
+from perfmodel.errors import InputError, Unsupported
 from perfmodel.formats import Format, find_format
 from perfmodel.lowering import PASSES
 from perfmodel.networks import Network
-from perfmodel.report.table import Table
+from perfmodel.report.table import Table, cut
 from perfmodel.schemes import Scheme, Stretch, choose_unit
-from perfmodel.schemes.rules import OPERANDS, Operands, TensorFormats, layer_formats, resolve
+from perfmodel.schemes.rules import OPERANDS, LayerRule, Operands, TensorFormats, layer_formats, resolve
 from perfmodel.schemes.units import units_of
 
 HEADERS = {
     "step": "step", "layers": "layers", "pass": "pass", "operands": "operands", "computed_in": "computed in",
     "unit": "unit", "sums_in": "sums in", "writes": "writes", "proxy": "proxy",
 }  # fmt: skip
+MOST_SETS = 5000  # of formats, three rows each: a small file's stages times its rules would fill the memory
+LONGEST_LAYERS = 10_000  # characters of a row's layers
 
 
 def formats_table(
@@ -27,7 +30,8 @@ def formats_table(
 ) -> Table:
     """Three rows for each set of formats that a run goes through, and for layers that are exceptions.
 
-    Units are those of `device`, a refusal where it has none; layers are named where `network` is given.
+    Units are those of `device`, a refusal where it has none; layers are named where `network` is given. Raises
+    `InputError`: E1108 for a pattern that fits no layer of the network, E1212 for more than `MOST_SETS` sets.
     """
     rows = list(_rows(scheme, stretches, device, network))
     on = f"those of {device.name}" if device else "the narrowest that holds both; --device says which one a GPU has"
@@ -49,19 +53,24 @@ def schedule_words(scheme: Scheme) -> str:
 def _rows(
     scheme: Scheme, stretches: Sequence[Stretch], device: Device | None, network: Network | None
 ) -> Iterator[dict]:
-    """Each set of formats once, named after the first step that has it; exceptions behind, with all their steps."""
-    seen, exceptions = set(), {}
+    """Each set of formats once, with all steps that have it; exceptions behind."""
     labels = list(_labels(scheme, stretches))
+    plain, exceptions = {}, {}
+    rules = cache(lambda one: list(_exceptions(one, network)))  # stages of a plan may share thousands of patterns
     for label, one in zip(labels, stretches, strict=True):
-        plain = resolve(one.scheme.tensors, None, one.formats.precision)
-        if plain not in seen:
-            seen.add(plain)
-            yield from _pass_rows(scheme, label, "others" if one.scheme.layers else "all", plain, device)
-        for layers, own in _exceptions(one.scheme, network):
+        layers = "others" if one.scheme.layers else "all"
+        plain.setdefault((layers, resolve(one.scheme.tensors, None, one.formats.precision)), []).append(label)
+        for names, own in rules(one.scheme.layers):
             operands = resolve(one.scheme.tensors, own, one.formats.precision)
-            exceptions.setdefault((layers, operands), []).append(label)
+            exceptions.setdefault((cut(names, LONGEST_LAYERS), operands), []).append(label)
+        if len(exceptions) > MOST_SETS:
+            found = f"its stages and rules make more than {MOST_SETS} sets of formats."
+            raise InputError.at("E1212", f"scheme {scheme.name}:", found, "Write fewer stages, or fewer rules.")
+    for (layers, operands), found in plain.items():
+        yield from _pass_rows(scheme, ", ".join(dict.fromkeys(found)), layers, operands, device)
     for (layers, operands), found in exceptions.items():
-        yield from _pass_rows(scheme, "all" if found == labels else ", ".join(found), layers, operands, device)
+        step = "all" if found == labels else ", ".join(dict.fromkeys(found))
+        yield from _pass_rows(scheme, step, layers, operands, device)
 
 
 def _labels(scheme: Scheme, stretches: Sequence[Stretch]) -> Iterator[str]:
@@ -69,23 +78,33 @@ def _labels(scheme: Scheme, stretches: Sequence[Stretch]) -> Iterator[str]:
     begin = 0
     for place, one in enumerate(stretches):
         end = begin + one.iterations - 1
-        epochs = f"epochs {begin}-{end}" if place < len(stretches) - 1 else f"epochs {begin}-"
+        epochs = f"epochs {begin}-{end}" if end > begin else f"epoch {begin}"
+        epochs = epochs if place < len(stretches) - 1 else f"epochs {begin}-"
         yield f"{epochs}: {one.formats.label}" if scheme.stages else one.formats.label
         begin = end + 1
 
 
-def _exceptions(scheme: Scheme, network: Network | None) -> Iterator[tuple[str, TensorFormats]]:
+def _exceptions(rules: tuple[LayerRule, ...], network: Network | None) -> Iterator[tuple[str, TensorFormats]]:
     """What the rules say: of the layers of a network, or of roles and patterns."""
     if network is None:
-        for rule in scheme.layers:
-            large = f" (images from {rule.least_image} pixels)" * (rule.least_image > 1)
-            yield ", ".join(rule.match) + large, rule.formats
+        yield from _patterns(rules)
         return
     found: dict[TensorFormats, list[str]] = {}
-    for name, formats in layer_formats(network, scheme.layers).items():
+    for name, formats in layer_formats(network, rules).items():
         found.setdefault(formats, []).append(name)
     for formats, names in found.items():
         yield ", ".join(names), formats
+
+
+def _patterns(rules: tuple[LayerRule, ...]) -> Iterator[tuple[str, TensorFormats]]:
+    """Roles and patterns as they stand, each for the first rule that always holds: a later one never counts."""
+    taken: set[str] = set()
+    for rule in rules:
+        large = f" (images from {rule.least_image} pixels)" * (rule.least_image > 1)
+        if left := [one for one in rule.match if one not in taken]:
+            yield ", ".join(left) + large, rule.formats
+        if rule.least_image == 1:
+            taken.update(left)
 
 
 def _pass_rows(scheme: Scheme, step: str, layers: str, operands: Operands, device: Device | None) -> Iterator[dict]:

@@ -100,7 +100,8 @@ def _extra_table(
     rows = [_conversion_row(scheme, rule, counts.get(id(rule)), overhead) for rule in scheme.conversions]
     frame = pd.DataFrame([*rows, _update_row(scheme, network)]).astype({"kernels": "Int64", "elements": "Int64"})
     notes = [f"Kernels for each tensor, and B/element, with conversions {overhead.words}."]
-    notes += [TURNED] if any(find_format(name).reads_along_k for name in scheme.formats) else []
+    turned = overhead.transposes and any(find_format(name).reads_along_k for name in scheme.formats)
+    notes += [TURNED] if turned else []
     if scheme.tile_k:
         notes.append(f"Sums of {scheme.tile_k} products are scaled and added up in FP32, on the CUDA cores (scale).")
     headers = dict(EXTRA_HEADERS)

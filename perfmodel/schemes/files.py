@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from perfmodel.schemes.conversions import GEMM_LAYERS, PASS_OF, Conversion
 from perfmodel.schemes.rules import TENSORS, LayerRule, TensorFormats
 from perfmodel.schemes.schedule import SCHEDULE_KEYS, Constant, Cyclic, Schedule, Shares, Stage
 from perfmodel.schemes.scheme import Scheme
+from perfmodel.schemes.stretches import run_stretches
 
 FORMAT_KEYS = ("format", *TENSORS, "fprop", "dgrad", "wgrad")
+MOST_ROWS = 500  # rules of layers, patterns of each, conversions, and stages
 CONVERSION_KINDS = ("quantise", "cast", "check", "scale")
 PASS_NAMES = ("", "fprop", "dgrad", "wgrad", "update")
-STORED = ("fp16", "bf16", "fp32", "fp64")  # what memory-bound layers read and write, and GEMMs on floating-point units
+STORED = ("fp16", "bf16", "fp32")  # what memory-bound layers read and write, and GEMMs on floating-point units
 
 
 def scheme_names() -> list[str]:
@@ -49,7 +52,7 @@ def read_scheme(path: Path) -> Scheme:
     title, source = own.text("title"), own.text("source")
     top = _extended(own)
     tensors, optimizer = top.table("tensors"), top.table("optimizer")
-    layers = tuple(_layer_rule(row) for row in top.tables("layers", []))
+    layers = _layer_rules(top)
     stages = _stages(top)
     said = {
         "tensors": _formats(tensors), "stored": _choice(tensors, "stored", STORED, "fp32"),
@@ -62,16 +65,28 @@ def read_scheme(path: Path) -> Scheme:
     formats = _trained(top, tensors, said["tensors"], layers, stages)
     scheme = Scheme(
         name=path.name.removesuffix(".toml"), title=title, source=" ".join(source.split()), formats=formats,
-        layers=layers, stages=stages, conversions=tuple(_conversion(row) for row in top.tables("conversions", [])),
+        layers=layers, stages=stages, conversions=tuple(_conversion(row) for row in _rows(top, "conversions")),
         schedule=_schedule(top, formats), stands_for=_stands_for(top, formats),
         leaves_out=_texts(top, "leaves_out"), notes=" ".join(top.take("notes", str, "").split()), **said,
     )  # fmt: skip
     top.finish()
+    _check_schedule(scheme, top)
     return scheme
 
 
+def _check_schedule(scheme: Scheme, top: Section) -> None:
+    """Raise E1211 where the scheme's own run has a format that it does not say it trains in."""
+    for stretch in run_stretches(scheme, 10**6, 10**6):  # long enough for every width of a cycle
+        for name in stretch.formats.precision.names:
+            if name not in scheme.formats:
+                raise top.fail("E1211", "formats", f"lack {name}, which the scheme's own run has.", f"Add {name}.")
+
+
 def _extended(own: Section) -> Section:
-    """The keys of the scheme that this one `extends`, with its own in their place: tables key by key, lists whole."""
+    """The keys of the scheme that this one `extends`, with its own in their place: tables key by key, lists whole.
+
+    A `format` of all tensors takes the place of what the other says of single ones.
+    """
     base = own.take("extends", str, None)
     if base is None:
         return own
@@ -84,7 +99,9 @@ def _extended(own: Section) -> Section:
         values.pop(key, None)
     for key, value in own.values.items():
         both = isinstance(value, dict) and isinstance(values.get(key), dict) and key != "schedule"
-        values[key] = {**values[key], **value} if both else value
+        dropped = FORMAT_KEYS if both and "format" in value else ()
+        kept = {name: one for name, one in values[key].items() if name not in dropped} if both else {}
+        values[key] = {**kept, **value} if both else value
     merged = Section(values, own.place, own.key, own.lines)
     for key in ("title", "source", "extends"):
         merged.take(key, object, None)
@@ -125,7 +142,7 @@ def _texts(section: Section, key: str, default=()) -> tuple[str, ...]:
 def _names(section: Section, key: str, known, default=...) -> tuple[str, ...]:
     """One of the known names, or a list of them, each once."""
     given = _texts(section, key, () if default is ... else default)
-    if not given and default is ...:
+    if not given and (default is ... or key in section.values):
         raise section.fail("E1210", key, "is missing.", f"Add some of {', '.join(known)}.")
     for name in given:
         if name not in known:
@@ -135,10 +152,29 @@ def _names(section: Section, key: str, known, default=...) -> tuple[str, ...]:
     return given
 
 
+def _rows(section: Section, key: str) -> list[Section]:
+    """A list of tables, at most `MOST_ROWS` of them."""
+    rows = section.tables(key, [])
+    _check_number(section, key, rows)
+    return rows
+
+
+def _check_number(section: Section, key: str, rows: Sequence) -> None:
+    if len(rows) > MOST_ROWS:
+        raise section.fail(
+            "E1212", key, f"are {len(rows)}; at most {MOST_ROWS} are read.", "Write fewer, with patterns."
+        )
+
+
+def _layer_rules(section: Section) -> tuple[LayerRule, ...]:
+    return tuple(_layer_rule(row) for row in _rows(section, "layers"))
+
+
 def _layer_rule(section: Section) -> LayerRule:
     match = _texts(section, "match")
     if not match:
         raise section.fail("E1210", "match", "is missing.", "Name layers, patterns such as layer1.*, or roles.")
+    _check_number(section, "match", match)
     formats = _formats(section)
     if formats == TensorFormats():
         raise section.fail("E1210", "format", "is missing.", "Say which format these layers have.")
@@ -158,8 +194,9 @@ def _conversion(section: Section) -> Conversion:
     conversion = Conversion(
         kind, of, ops=_operations(section, of, operations),
         bytes_each=_bytes_each(section) if kind != "quantise" else (0.0, 0.0),
-        pass_=_pass(section), heads=section.take("heads", bool, True), one_pass=section.take("one_pass", bool, False),
-        times=_times(section), pooled=_names(section, "pooled", ("whole", "channels"), ("whole",))[0],
+        pass_=_one_of(section, "pass", PASS_NAMES, ""), heads=section.take("heads", bool, True),
+        one_pass=section.take("one_pass", bool, False), times=_times(section),
+        pooled=_one_of(section, "pooled", ("whole", "channels"), "whole"),
         codes_only=section.take("codes_only", bool, False), what=section.take("what", str, ""),
     )  # fmt: skip
     section.finish()
@@ -172,10 +209,11 @@ def _operations(section: Section, of: tuple[str, ...], known) -> tuple[str, ...]
     return _names(section, "ops", known, default)
 
 
-def _pass(section: Section) -> str:
-    name = section.take("pass", str, "")
-    if name not in PASS_NAMES:
-        raise section.fail("E1211", "pass", f"{quote(name)} is not one of {', '.join(PASS_NAMES[1:])}.", "Correct it.")
+def _one_of(section: Section, key: str, known: tuple[str, ...], default: str) -> str:
+    name = section.take(key, str, default)
+    if name not in known:
+        words = ", ".join(one for one in known if one)
+        raise section.fail("E1211", key, f"{quote(name)} is not one of {words}.", "Correct the value.")
     return name
 
 
@@ -228,7 +266,7 @@ def _shares(section: Section, formats: tuple[str, ...]) -> tuple[tuple[str, int]
 def _stages(top: Section) -> tuple[Stage, ...]:
     """A user's plan, epoch by epoch: each stage ends where `until` says, the last one may be open."""
     stages: list[Stage] = []
-    rows = top.tables("epochs", [])
+    rows = _rows(top, "epochs")
     for i, row in enumerate(rows):
         until = row.whole("until", None, most=10**6)
         before = stages[-1].until if stages else 0
@@ -236,7 +274,7 @@ def _stages(top: Section) -> tuple[Stage, ...]:
             raise row.fail("E1210", "until", "is missing.", "Only the last stage goes on to the end.")
         if until is not None and until <= before:
             raise row.fail("E1212", "until", f"{until} is not after {before}.", "Give rising epochs.")
-        layers = tuple(_layer_rule(one) for one in row.tables("layers", []))
+        layers = _layer_rules(row)
         stages.append(Stage(until, _formats(row), layers))
         row.finish()
     return tuple(stages)

@@ -38,8 +38,10 @@ class TensorFormats:
         return cls(name, name, name)
 
     def over(self, base: TensorFormats) -> TensorFormats:
-        """This rule, and what it does not say as `base` has it."""
-        return replace(base, **{one.name: value for one in fields(self) if (value := getattr(self, one.name))})
+        """This rule, and what it does not say as `base` has it: no pass of `base` of which it names an operand."""
+        own = {one.name: value for one in fields(self) if (value := getattr(self, one.name))}
+        passes = {pass_: None for pass_, operands in OPERANDS.items() if any(one in own for one in operands)}
+        return replace(base, **(passes | own))
 
 
 @dataclass(frozen=True, slots=True)

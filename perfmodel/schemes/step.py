@@ -68,7 +68,7 @@ def _gemms(
 ) -> Iterator[Work]:
     """The GEMMs of one layer and pass with their copies, and what scaling their partial sums takes."""
     choice = _choose(scheme, operands, pass_, units)
-    tiled = scheme.tile_k and operands.format(pass_).family == "bfp"
+    tiled = scheme.tile_k and overhead.converts and operands.format(pass_).family == "bfp"
     chunks = 1
     if tiled:  # of the products that there are: those that fill them up to whole lines are zero
         chunks = ceil_div(layer_gemm(layer, pass_, batch, mapping, choice.precision).k, scheme.tile_k)

@@ -14,6 +14,8 @@ from perfmodel.gemm import ACCUMULATORS, Precision, find_precision
 FALLBACKS = {
     "fp8_e4m3": ("fp16", "fp32"), "fp8_e5m2": ("fp16", "fp32"), "fp16": ("fp32",), "bf16": ("fp32",), "tf32": ("fp32",),
 }  # fmt: skip
+BOTH_HALVES = ("tf32", "fp32")  # hold FP16 and BF16, neither of which holds the other
+CODES = ("int", "dfx", "bfp")
 SUMS_AS_CHOSEN = ("fp16", "fp8_e4m3", "fp8_e5m2")  # units that sum in FP16 or in FP32
 
 
@@ -26,7 +28,7 @@ class Choice:
 
 
 def wider(a: Format, b: Format) -> Format:
-    """The wider of two formats; of two that are equally wide, the float.
+    """The wider of two formats; of two that are equally wide, the float, and the first of two alike.
 
     >>> wider(find_format("int3"), find_format("int8")).name
     'int8'
@@ -43,8 +45,8 @@ def narrower(a: Format, b: Format) -> Format:
     return b if _width(b) < _width(a) else a
 
 
-def _width(format_: Format) -> tuple[int, bool]:
-    return format_.bits, format_.family == "float"
+def _width(format_: Format) -> tuple[int, bool, bool]:
+    return format_.bits, format_.family == "float", format_.name != "tf32"  # which is stored as wide as FP32
 
 
 @lru_cache(maxsize=4096)
@@ -76,7 +78,7 @@ def unit_names(operands: tuple[Format, Format]) -> tuple[str, ...]:
     ('int4', 'int8')
     """
     widest = wider(*operands)
-    codes = [one for one in operands if one.family in ("int", "dfx", "bfp") and one.bits <= 16]
+    codes = [one for one in operands if one.family in CODES and one.bits <= 16]
     if len(codes) == 2:
         return tuple(name for name in ("int4", "int8") if find_format(name).bits >= widest.bits) or ("fp16",)
     if codes and (widest in codes or widest.bits <= 8):  # an integer and FP8: what holds both is FP16
@@ -86,6 +88,8 @@ def unit_names(operands: tuple[Format, Format]) -> tuple[str, ...]:
             "E1101", f"precision '{widest.name}':", "no GEMM unit computes in it.",
             f"Choose one of {', '.join(ACCUMULATORS)}.",
         )  # fmt: skip
+    if {one.name for one in operands} == {"fp16", "bf16"}:
+        return BOTH_HALVES
     return widest.name, *FALLBACKS.get(widest.name, ())
 
 
@@ -96,9 +100,9 @@ def _accumulators(unit: str, wanted: str) -> tuple[str, ...]:
 
 def _proxy(operands: tuple[Format, Format], unit: str, best: str) -> str:
     """What a unit stands for: nothing where it is the best, and holds the operands."""
-    widest = wider(*operands)
-    too_wide = widest.family in ("int", "dfx", "bfp") and widest.bits > 8 and unit == "fp16"
-    return f"{widest.name} timed as {unit}" if unit != best or too_wide else ""
+    too_wide = [one for one in operands if one.family in CODES and one.bits > 8 and unit in ("fp16", "bf16")]
+    stands_in = too_wide or [wider(*operands)] * (unit != best)
+    return f"{wider(stands_in[0], stands_in[-1]).name} timed as {unit}" if stands_in else ""
 
 
 def units_of(device: Device | None) -> frozenset[tuple[str, str]] | None:

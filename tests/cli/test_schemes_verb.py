@@ -13,7 +13,7 @@ title = "Mine"
 source = "made up"
 notes = "A test."
 leaves_out = "most"
-formats = ["int8", "fp32"]
+formats = ["int8", "fp16", "fp32"]
 
 [tensors]
 errors = "fp16"
@@ -216,6 +216,27 @@ def test_wrong_input(cli, here, arguments, start):
     found = cli("schemes", *arguments)
     assert found.refused(start), found
     assert sorted(here.iterdir()) == before
+
+
+def test_a_plan_that_would_make_a_table_of_thousands_is_refused(cli, here):
+    """11 rules of one pass, under 500 sets of the others' formats: 5,500 sets."""
+    names = [f"int{bits}" for bits in range(2, 10)]
+    sets = [(a, b, c) for a in names for b in names for c in names][:500]
+    rules = "".join(f'[[layers]]\nmatch = "l{i}"\nfprop = "int8"\n' for i in range(11))
+    epochs = "".join(
+        f'[[epochs]]\nuntil = {i}\nweights = "{a}"\nactivations = "{b}"\nerrors = "{c}"\n'
+        for i, (a, b, c) in enumerate(sets, 1)
+    )
+    (here / "mine.toml").write_text(f'title = "t"\nsource = "s"\ntensors = {{ format = "int8" }}\n{rules}{epochs}')
+    found = cli("schemes", "mine.toml")
+    assert found.refused("E1212 scheme mine: its stages and rules make more than 5000 sets of formats.")
+
+
+@pytest.mark.parametrize(
+    ("level", "said"), [("ideal", False), ("0", False), ("3", False), ("epilogue", True), ("delayed", True)]
+)
+def test_copies_turned_round_are_mentioned_where_they_are_counted(cli, level, said):
+    assert ("copied turned round" in cli("schemes", "muppet", "--overhead", level).out) is said
 
 
 def test_hostile_contents(cli, here):

@@ -388,3 +388,17 @@ def test_a_mixed_epoch_shows_both_formats():
     result = compare(trace, find_network("resnet20"), Setting(Roofline(find_device("t4"))))
     assert list(timeline_frame(result)["precision"]) == ["dfx8, dfx16"]
     assert len(repr(result)) < 200
+
+
+def test_what_is_said_beside_a_trace_is_not_used_and_told(cli):
+    plain, said = cli("speedup", "run.jsonl"), cli("speedup", "run.jsonl", "--scheme", "fp8", "--batch", "3")
+    assert (said.code, said.out) == (0, plain.out)
+    (line,) = set(said.err.splitlines()) - set(plain.err.splitlines())
+    assert line == (
+        "W1312 run.jsonl: is a trace, which says all of it itself: --scheme, --batch not used. "
+        "Change the trace, or give a log."
+    )
+    strict = cli("speedup", "run.jsonl", "--scheme", "fp8", "--strict")
+    assert strict.code == 2
+    assert "W1312" in strict.err
+    assert cli("speedup", "run.jsonl", "--network", "one.toml").err.count("W1312") == 0

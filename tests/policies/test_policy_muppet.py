@@ -278,3 +278,16 @@ def test_online_and_offline_decide_the_same(rule, vectors):
 
 def numbers(decision):
     return repr(replace(decision, notes=(), due=False))  # text, as NaN is not itself
+
+
+@pytest.mark.parametrize("on_undefined", ["reference", "skip"])
+def test_a_negative_diversity_decides_nothing(on_undefined):
+    policy = MuppetPolicy(MuppetRule(on_undefined=on_undefined))
+    decision = policy.feed(2, -1.0)
+    assert (decision.diversity, decision.switch) == (None, False)
+    assert decision.notes == ("no ratio: 'diversity' (-1)",)
+
+
+def test_a_ladder_rises():
+    with pytest.raises(InputError, match=r"^E1509 ladder: dfx8 is not wider than dfx16"):
+        MuppetRule(ladder=("dfx16", "dfx8"))

@@ -127,6 +127,42 @@ def test_a_plan_is_told_by_its_epochs(tmp_path):
     assert "Schedule: the plan of its file, epoch by epoch." in table.notes
 
 
+def test_formats_that_come_back_name_all_their_epochs(tmp_path):
+    stages = [
+        f'[[epochs]]\nuntil = {until}\nformat = "{name}"\n' for until, name in ((3, "int4"), (4, "int8"), (9, "int4"))
+    ]
+    (tmp_path / "mine.toml").write_text(
+        f'title = "t"\nsource = "s"\ntensors = {{ format = "int8" }}\n{"".join(stages)}'
+    )
+    table = scheme_tables(read_scheme(tmp_path / "mine.toml"))[0]
+    assert rows_of(table, "step", "layers")[::3] == [
+        ("epochs 0-2: int4, epochs 4-8: int4", "all"), ("epoch 3: int8, epochs 9-: int8", "all"),
+    ]  # fmt: skip
+
+
+def test_an_exception_of_a_stage_takes_the_place_of_the_schemes_own(tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        'title = "t"\nsource = "s"\ntensors = { format = "int8" }\n'
+        '[[layers]]\nmatch = ["first", "last"]\nformat = "fp16"\n'
+        '[[epochs]]\nuntil = 3\nformat = "int4"\nlayers = [{ match = "first", format = "fp32" }]\n'
+    )
+    table = scheme_tables(read_scheme(tmp_path / "mine.toml"))[0]
+    assert rows_of(table, "step", "layers", "computed_in")[::3] == [
+        ("epochs 0-2: int4", "others", "int4"), ("epochs 3-: int8", "others", "int8"),
+        ("epochs 0-2: int4", "first", "fp32"), ("epochs 0-2: int4", "last", "fp16"),
+        ("epochs 3-: int8", "first, last", "fp16"),
+    ]  # fmt: skip
+
+
+def test_a_schedule_that_changes_no_format_is_one_step(tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        'title = "t"\nsource = "s"\nformats = ["int3", "int4", "int5", "int8"]\ntensors = { format = "int4" }\n'
+        'schedule = { kind = "cyclic", low = 3, high = 5, backward = 8, cycles = 3 }\n'
+    )
+    table = scheme_tables(read_scheme(tmp_path / "mine.toml"))[0]
+    assert rows_of(table, "step", "pass") == [("int4", "fprop"), ("int4", "dgrad"), ("int4", "wgrad")]
+
+
 # ---- extra kernels ---------------------------------------------------------------------------------------------------
 
 

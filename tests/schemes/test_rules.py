@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from perfmodel.errors import InputError
 from perfmodel.formats import find_format
 from perfmodel.networks import find_network
-from perfmodel.schemes import find_scheme, run_stretches, scheme_names
+from perfmodel.schemes import find_scheme, first_step, run_stretches, scheme_names
 from perfmodel.schemes.formats import StepFormats
 from perfmodel.schemes.rules import (
     LayerRule,
@@ -78,10 +78,16 @@ def test_what_the_passes_of_a_step_compute_in(base, forward, backward, expected)
 
 
 def test_a_rule_over_another():
-    base = TensorFormats(weights="int4", wgrad="fp16")
-    assert TensorFormats(weights="int8", errors="fp32").over(base) == TensorFormats(
-        weights="int8", errors="fp32", wgrad="fp16"
+    base = TensorFormats(weights="int4", wgrad="fp16", fprop="bf16")
+    assert TensorFormats(weights="int8", dgrad="fp32").over(base) == TensorFormats(
+        weights="int8", dgrad="fp32", wgrad="fp16"
     )
+    # What is said of a tensor is not undone by what was said before of a pass that reads it.
+    assert TensorFormats(activations="int8").over(base) == TensorFormats("int4", "int8")
+    assert TensorFormats.same("int8").over(TensorFormats("int4", "int4", "int4", "fp16", "fp16", "fp16")) == (
+        TensorFormats.same("int8")
+    )
+    assert TensorFormats().over(base) == base
     assert TensorFormats.same("int8") == TensorFormats("int8", "int8", "int8")
 
 
@@ -162,6 +168,15 @@ def test_the_first_rule_that_fits_counts(network):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("size", "least", "holds"), [("8, 8", 8, True), ("8, 8", 9, False), ("8, 16", 9, False), ("16, 8", 8, True)]
+)
+def test_a_rule_for_large_images_is_about_the_shorter_side(network, size, least, holds):
+    net = network(BLOCKS.replace("8, 8", size))
+    rules = (LayerRule(("stem",), TensorFormats.same("fp32"), least_image=least),)
+    assert layer_formats(net, rules) == ({"stem": TensorFormats.same("fp32")} if holds else {})
+
+
 def test_patterns_are_of_whole_names_in_their_case(network):
     net = network(BLOCKS)
     assert matching(net, ("?????",), "x:") == ["short"]
@@ -232,3 +247,21 @@ def test_a_schemes_own_step_narrows_none_of_its_tensors(base, forward, backward)
 def test_a_tensor_is_quantised_where_any_pass_reads_it_as_codes(network, step, quantised):
     formats = StepFormats(PassPrecision(*step))
     assert find_scheme("cpt").quantised_elements(network(), 2, formats) == quantised
+
+
+@pytest.mark.parametrize(
+    ("tensors", "kinds"),
+    [  # of first, middle and last: 64, 96, 64 inputs, 54, 6, 165 weights, 96, 64, 10 errors
+        ({"weights": "fp16", "activations": "int8", "errors": "fp16"}, {"inputs"}),
+        ({"weights": "int8", "activations": "fp16", "errors": "fp16"}, {"weights"}),
+        ({"weights": "fp16", "activations": "fp16", "errors": "int8"}, {"output_gradients"}),
+        ({"weights": "int4", "activations": "fp8_e4m3", "errors": "bf16"}, {"weights", "inputs"}),
+    ],
+)
+def test_each_tensor_is_quantised_by_its_own_format(scheme, network, tensors, kinds):
+    counts = {"inputs": 64 + 96 + 64, "weights": 54 + 6 + 165, "output_gradients": 96 + 64 + 10}
+    said = "".join(f'tensors.{key} = "{name}"\n' for key, name in tensors.items())
+    for kind, count in counts.items():
+        found = scheme(f'{said}conversions = [{{ kind = "quantise", of = "{kind}" }}]')
+        elements = found.quantised_elements(network(), 2, first_step(found))
+        assert elements == (count if kind in kinds else 0), kind

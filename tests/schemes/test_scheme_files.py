@@ -83,13 +83,13 @@ def test_formats_are_those_that_the_file_names(scheme):
     ("text", "expected"),
     [
         ('kind = "shares"\nshares = { int8 = 2, fp32 = 1 }\nfrom = "x"', Shares((("int8", 2), ("fp32", 1)), "x")),
-        ('kind = "cyclic"\nlow = 2\nhigh = 5\nbackward = 7\ncycles = 9', Cyclic(2, 5, 7, 9)),
+        ('kind = "cyclic"\nlow = 2\nhigh = 3\nbackward = 7\ncycles = 9', Cyclic(2, 3, 7, 9)),
         ('kind = "constant"', Constant("int8")),
         ("", Constant("int8")),
     ],
 )
 def test_schedules(scheme, text, expected):
-    assert scheme(f'formats = ["int8", "fp32"]\n[schedule]\n{text}').schedule == expected
+    assert scheme(f'formats = ["int8", "fp32", "int2", "int3", "int7"]\n[schedule]\n{text}').schedule == expected
 
 
 def test_extends_changes_tables_by_key_and_lists_as_a_whole(scheme):
@@ -102,6 +102,15 @@ def test_extends_changes_tables_by_key_and_lists_as_a_whole(scheme):
     of_two = scheme('extends = "hbfp12"')  # which extends another
     assert (of_two.formats, of_two.tile_k, of_two.master) == (("bfp12", "fp32"), 24, "bfp16")
     assert scheme('extends = "cpt"\n[schedule]\nkind = "constant"').schedule == Constant("int8")
+
+
+def test_a_format_of_all_tensors_takes_the_place_of_what_another_scheme_says_of_each(scheme):
+    found = scheme('extends = "fp8-hybrid"\nformats = ["int8"]\n[tensors]\nformat = "int8"\nerrors = "int4"')
+    assert found.tensors == TensorFormats("int8", "int8", "int4")
+    assert found.stored == "fp16"
+    assert scheme('extends = "fp8-hybrid"\n[tensors]\nweights = "fp16"').tensors == TensorFormats(
+        "fp16", "fp8_e4m3", "fp8_e5m2"
+    )
 
 
 def test_formats_by_layer_pass_and_epoch(scheme):

@@ -20,7 +20,7 @@ SLIPS = [
     ('[tensors]\nweights = "int44"', "4: tensors.weights:", "E1004", "Did you mean int4"),
     ('[tensors]\nformat = "fp"', "4: tensors.format:", "E1004", "'fp' is not known"),
     ('[tensors]\nformat = ""', "4: tensors.format:", "E1004", ""),
-    ('[tensors]\nformat = "int8"\nstored = "int8"', "5: tensors.stored:", "E1004", "Known: fp16, bf16, fp32, fp64"),
+    ('[tensors]\nformat = "int8"\nstored = "int8"', "5: tensors.stored:", "E1004", "Known: fp16, bf16, fp32."),
     ('[tensors]\nformat = "int8"\naccumulate = "fp64"', "5: tensors.accumulate:", "E1004", "fp16"),
     ('[optimizer]\nmaster = "fp61"', "4: optimizer.master:", "E1004", "fp16"),
     ("[tensors]\nformat = 8", "4: tensors.format:", "E1211", "8 is not a text"),
@@ -34,6 +34,28 @@ SLIPS = [
     ('[tensors]\n"a\\u001b" = 1', "4: tensors.a", "E1213", "is not a key"),
     ('tensors = "int8"', "3: tensors:", "E1211", "is not a table"),
     ("tensors.stored.x = 1", "3: tensors.stored:", "E1211", "is not a text"),
+    (
+        '[tensors]\nformat = "int8"\n[[conversions]]\nkind = "quantise"\nof = "inputs"\npooled = []',
+        "8: conversions[0].pooled:", "E1211", "[] is not a text",
+    ),
+    ('formats = ["fp16"]\n[tensors]\nformat = "int8"', "3: formats:", "E1211", "lack int8"),
+    ('[tensors]\nformat = "int8"\n' + "[[epochs]]\nuntil = 1\n" * 501, "5: epochs:", "E1212", "are 501; at most 500"),
+    (
+        'formats = ["int8"]\n[[layers]]\nmatch = [' + '"*", ' * 501 + ']\nformat = "fp16"',
+        "5: layers[0].match:", "E1212", "are 501; at most 500",
+    ),
+    (
+        'formats = ["int8"]\n' + '[[conversions]]\nkind = "quantise"\nof = "inputs"\n' * 501,
+        "4: conversions:", "E1212", "are 501; at most 500",
+    ),
+    (
+        'formats = ["int8"]\n[[conversions]]\nkind = "quantise"\nof = "weights"\nops = []',
+        "7: conversions[0].ops:", "E1210", "Add some of conv, linear",
+    ),
+    (
+        'formats = ["int8", "int3", "int5"]\n[schedule]\nkind = "cyclic"\nlow = 3\nhigh = 5\nbackward = 8\n'
+        "cycles = 1000000", "3: formats:", "E1211", "lack int4",
+    ),
     ("formats = []", "3: formats:", "E1210", "is missing"),
     ('formats = ["int8", "int8"]', "3: formats:", "E1211", "names one twice"),
     ('formats = ["int8", "int88"]', "3: formats:", "E1211", "'int88' is not one of"),

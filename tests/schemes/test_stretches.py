@@ -7,6 +7,19 @@ from hypothesis import strategies as st
 from perfmodel.errors import InputError
 from perfmodel.schemes import find_scheme, first_step, run_stretches, scheme_names
 from perfmodel.schemes.schedule import Constant, Cyclic, Shares
+from perfmodel.traces import PassPrecision
+from perfmodel.traces.published import published_traces
+
+
+def test_muppets_shares_are_those_of_the_published_run():
+    trace = published_traces()["muppet-resnet20-cifar100"]
+    found = {}
+    for segment in trace.segments:
+        (name,) = segment.precision.names
+        found[name] = found.get(name, 0) + segment.iterations
+    assert [name for name, _ in find_scheme("muppet").schedule.epochs_in] == list(found)
+    a_epoch = sum(found.values()) / 131
+    assert {name: count / a_epoch for name, count in found.items()} == dict(find_scheme("muppet").schedule.epochs_in)
 
 
 def spent(scheme, epochs, iterations):
@@ -87,6 +100,13 @@ errors = "fp16"
 )  # fmt: skip
 def test_stages(scheme, epochs, expected):
     assert spent(scheme(STAGES), epochs, 3) == expected
+
+
+def test_what_a_stage_says_of_tensors_is_not_undone_by_a_pass_of_the_scheme(scheme):
+    text = 'tensors = { format = "int8", wgrad = "fp16" }\nformats = ["int8", "fp16", "fp32"]\n'
+    begin, rest = run_stretches(scheme(text + 'epochs = [{ until = 1, format = "fp32" }, { dgrad = "fp16" }]'), 2, 3)
+    assert begin.formats.precision == PassPrecision.same("fp32")
+    assert rest.formats.precision == PassPrecision("int8", "fp16", "fp16")
 
 
 def test_a_stage_changes_the_scheme_for_its_epochs_alone(scheme):

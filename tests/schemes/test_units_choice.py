@@ -28,7 +28,9 @@ def choose(a, b, device=None, accumulate="fp32", stored="fp32"):
         ("dfx12", "fp8_e5m2", ("fp16", "fp32")), ("fp16", "int16", ("fp16", "fp32")),
         ("int8", "fp16", ("fp16", "fp32")),
         ("bf16", "fp8_e4m3", ("bf16", "fp32")), ("tf32", "fp16", ("tf32", "fp32")), ("fp32", "int1", ("fp32",)),
-        ("fp64", "fp16", ("fp64",)),
+        ("fp64", "fp16", ("fp64",)), ("tf32", "fp32", ("fp32",)), ("fp32", "tf32", ("fp32",)),
+        # Neither holds the other: TF32 has the bits of both.
+        ("fp16", "bf16", ("tf32", "fp32")), ("bf16", "fp16", ("tf32", "fp32")),
     ],
 )  # fmt: skip
 def test_units_of_two_formats(a, b, units):
@@ -60,6 +62,13 @@ def test_formats_that_no_unit_computes_in(name, other):
         ("tf32", "tf32", "v100", ("fp32", "tf32 timed as fp32")),
         ("bf16", "bf16", "t4", ("fp32", "bf16 timed as fp32")),
         ("bf16", "bf16", "a100", ("bf16", "")), ("int8", "fp32", "p100", ("fp32", "")),
+        ("bf16", "fp16", "a100", ("tf32", "")),
+        # Codes of more than 8 bits beside a float of 16: marked whichever is the wider.
+        ("fp16", "dfx14", None, ("fp16", "dfx14 timed as fp16")),
+        ("bf16", "int9", "a100", ("bf16", "int9 timed as bf16")),
+        ("fp16", "int16", "t4", ("fp16", "int16 timed as fp16")), ("fp16", "int8", "t4", ("fp16", "")),
+        ("int9", "dfx12", "t4", ("fp16", "dfx12 timed as fp16")),
+        ("fp32", "int16", "t4", ("fp32", "")), ("tf32", "int12", "a100", ("tf32", "")),
     ],
 )  # fmt: skip
 def test_choices(a, b, device, found):
@@ -119,13 +128,16 @@ def test_uniform_precisions_have_no_proxy(name, device):
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "wide"),
-    [("int3", "int8", "int8"), ("fp8_e4m3", "int8", "fp8_e4m3"), ("int8", "fp8_e4m3", "fp8_e4m3"),
-     ("int16", "fp16", "fp16"),
-     ("fp32", "fp16", "fp32"), ("int8", "dfx8", "int8"), ("dfx8", "int8", "dfx8")],
+    ("a", "b", "wide", "narrow"),
+    [("int3", "int8", "int8", "int3"), ("fp8_e4m3", "int8", "fp8_e4m3", "int8"),
+     ("int8", "fp8_e4m3", "fp8_e4m3", "int8"),
+     ("int16", "fp16", "fp16", "int16"), ("fp32", "fp16", "fp32", "fp16"), ("tf32", "fp32", "fp32", "tf32"),
+     ("fp32", "tf32", "fp32", "tf32"), ("bf16", "tf32", "tf32", "bf16"),
+     # Of two alike the first, whichever it is.
+     ("int8", "dfx8", "int8", "int8"), ("dfx8", "int8", "dfx8", "dfx8"), ("fp16", "bf16", "fp16", "fp16"),
+     ("bf16", "fp16", "bf16", "bf16")],
 )  # fmt: skip
-def test_wider_and_narrower(a, b, wide):
+def test_wider_and_narrower(a, b, wide, narrow):
     a, b = find_format(a), find_format(b)
-    assert wider(a, b).name == wide
-    assert {wider(a, b), narrower(a, b)} == {a, b}
-    assert narrower(a, a) is a
+    assert (wider(a, b).name, narrower(a, b).name) == (wide, narrow)
+    assert narrower(a, a) is wider(a, a) is a
