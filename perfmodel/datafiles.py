@@ -17,8 +17,9 @@ from perfmodel.tomllines import key_lines
 DATA = Path(__file__).parent / "data"
 LARGEST_BYTES = 2**20  # of a hand-written TOML file; more is a mistake or an attack
 MOST_PARTS = 100  # of a dotted key
-PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
-DEEP = re.compile(rf"\s*\[{{0,2}}\s*(?:{PART}\s*\.\s*){{{MOST_PARTS}}}")
+PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+# No two of its repeats stand side by side: they would take time in the square of a run of blanks.
+DEEP = re.compile(rf"(?:^|[{{,])[ \t]*(?:\[\[?[ \t]*)?(?:{PART}[ \t]*\.[ \t]*){{{MOST_PARTS}}}")
 LARGEST_NUMBER = 1e30  # far above any quantity here, and still finite after a change of units
 
 
@@ -110,7 +111,7 @@ def read_toml(path: Path, lines: bool = False) -> Section:
 def _check_depth(text: str, path: Path) -> None:
     """Refuse keys of very many parts, for which `tomllib` takes time in the square of their number."""
     for number, line in enumerate(text.split("\n"), 1):
-        if len(line) > MOST_PARTS and DEEP.match(line):
+        if len(line) > MOST_PARTS and DEEP.search(line):
             found = f"a key of more than {MOST_PARTS} parts: is nested too deeply."
             raise InputError.at("E1206", f"{path}:{number}:", found, "Use fewer levels.")
 

@@ -213,14 +213,26 @@ def test_bundled_files_by_name():
 
 @pytest.mark.parametrize(
     "text",
-    ["# " + "." * 200, 'notes = """\n' + "." * 200 + '\n"""', "a." * 90 + "a = 1", "x = 1  # " + "a." * 200],
+    [
+        " " * 500_000 + "a = 1",
+        "# " + "." * 200,
+        'notes = """\n' + "." * 200 + '\n"""',
+        "a." * 90 + "a = 1",
+        "x = 1  # " + "a." * 200,
+    ],
 )
 def test_dots_that_nest_nothing(tmp_path, text):
     (tmp_path / "dots.toml").write_text(text)
     read_toml(tmp_path / "dots.toml")
 
 
-@pytest.mark.parametrize("key", ["a." * 20_000 + "a = 1", "[" + "a." * 20_000 + "a]", '"="' + ".a" * 20_000 + " = 1"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a." * 20_000 + "a = 1", "[" + "a." * 20_000 + "a]", '"="' + ".a" * 20_000 + " = 1",
+        '"\\"".' * 20_000 + "a = 1", "x = { " + "b." * 20_000 + "b = 1 }",
+    ],
+)  # fmt: skip
 def test_keys_of_very_many_parts(tmp_path, key):
     (tmp_path / "deep.toml").write_text("title = 'x'\n" + key)
     with pytest.raises(InputError, match=r"^E1206 .*deep\.toml:2: a key of more than 100 parts"):

@@ -17,6 +17,7 @@ from perfmodel.schemes.scheme import Scheme
 from perfmodel.schemes.stretches import run_stretches
 
 FORMAT_KEYS = ("format", *TENSORS, "fprop", "dgrad", "wgrad")
+LONGEST_PATTERN = 200  # characters
 MOST_ROWS = 500  # rules of layers, patterns of each, conversions, and stages
 CONVERSION_KINDS = ("quantise", "cast", "check", "scale")
 PASS_NAMES = ("", "fprop", "dgrad", "wgrad", "update")
@@ -175,6 +176,10 @@ def _layer_rule(section: Section) -> LayerRule:
     if not match:
         raise section.fail("E1210", "match", "is missing.", "Name layers, patterns such as layer1.*, or roles.")
     _check_number(section, "match", match)
+    for one in match:
+        if len(one) > LONGEST_PATTERN:
+            found = f"a pattern of {len(one)} characters; at most {LONGEST_PATTERN} are read."
+            raise section.fail("E1212", "match", found, "Write a shorter one.")
     formats = _formats(section)
     if formats == TensorFormats():
         raise section.fail("E1210", "format", "is missing.", "Say which format these layers have.")

@@ -5,7 +5,7 @@ import pytest
 from perfmodel.devices import find_device
 from perfmodel.gemm import find_precision
 from perfmodel.lowering import Delay
-from perfmodel.schemes import find_scheme, run_stretches
+from perfmodel.schemes import LEVELS, find_scheme, run_stretches
 
 UPDATES = [("first", 540, 324), ("middle", 60, 36), ("last", 1650, 990)]  # 2 + 4 + 4 B read, 2 + 4 B written
 
@@ -73,6 +73,12 @@ def test_no_sums_without_a_device_or_tiles(step, name):
     assert not [work for work in step(find_scheme(name)) if work.kind == "scale"]
     if name == "hbfp-tensor":
         assert not [work for work in step(find_scheme(name), device=find_device("t4")) if work.kind == "scale"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_scaling_sums_is_no_cost_without_overhead(step, level):
+    works = step(find_scheme("hbfp"), level=level, device=find_device("t4"))
+    assert any(work.kind == "scale" for work in works) == (level != "ideal")
 
 
 def test_a_run_has_one_format():

@@ -3,7 +3,14 @@
 import pytest
 
 from perfmodel.networks import find_network
-from perfmodel.schemes import find_breakdown_scheme, find_scheme, read_scheme, run_stretches
+from perfmodel.schemes import (
+    Overhead,
+    find_breakdown_scheme,
+    find_scheme,
+    first_step,
+    read_scheme,
+    run_stretches,
+)  # fmt: skip
 from perfmodel.schemes.conversions import Conversion
 from perfmodel.schemes.rules import TensorFormats
 from perfmodel.schemes.schedule import Constant, Cyclic, Shares
@@ -90,6 +97,23 @@ def test_formats_are_those_that_the_file_names(scheme):
 )
 def test_schedules(scheme, text, expected):
     assert scheme(f'formats = ["int8", "fp32", "int2", "int3", "int7"]\n[schedule]\n{text}').schedule == expected
+
+
+@pytest.mark.parametrize("pass_", ["fprop", "dgrad", "wgrad", "update"])
+@pytest.mark.parametrize("kind", ["cast", "check", "scale"])
+def test_conversions_of_a_pass(scheme, network, kind, pass_):
+    row = f'kind = "{kind}", of = "weights", bytes = [3, 0.5], pass = "{pass_}", ops = ["linear"]'
+    found = scheme(f'formats = ["int8"]\nconversions = [{{ {row} }}]')
+    (work,) = [one for one in found.extra(network(), 2, first_step(found), Overhead()) if one.kind != "update"]
+    assert (work.layer, work.pass_, work.kernel.bytes_read, work.kernel.bytes_written) == ("last", pass_, 495, 82.5)
+
+
+def test_as_many_rows_as_are_read(scheme):
+    patterns = ", ".join(['"*"'] * 500)
+    rows = ", ".join([f'{{ match = [{patterns}], format = "fp16" }}'] * 2 + ['{ match = "*", format = "fp16" }'] * 498)
+    found = scheme(f'formats = ["int8"]\nlayers = [{rows}]')
+    assert (len(found.layers), len(found.layers[0].match)) == (500, 500)
+    assert {rule.least_image for rule in found.layers} == {1}
 
 
 def test_extends_changes_tables_by_key_and_lists_as_a_whole(scheme):

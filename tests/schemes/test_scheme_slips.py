@@ -56,6 +56,10 @@ SLIPS = [
         'formats = ["int8", "int3", "int5"]\n[schedule]\nkind = "cyclic"\nlow = 3\nhigh = 5\nbackward = 8\n'
         "cycles = 1000000", "3: formats:", "E1211", "lack int4",
     ),
+    (
+        '[tensors]\nformat = "int8"\n[[layers]]\nformat = "fp16"\nmatch = "' + "*a" * 101 + '"',
+        "7: layers[0].match:", "E1212", "a pattern of 202 characters; at most 200",
+    ),
     ("formats = []", "3: formats:", "E1210", "is missing"),
     ('formats = ["int8", "int8"]', "3: formats:", "E1211", "names one twice"),
     ('formats = ["int8", "int88"]', "3: formats:", "E1211", "'int88' is not one of"),
