@@ -13,12 +13,13 @@ from perfmodel.lowering import MemoryOp, Work
 from perfmodel.measure.settings import Settings
 from perfmodel.networks import Network
 from perfmodel.profiles.kernel import Kernel
-from perfmodel.schemes import Overhead, Scheme, find_breakdown_scheme, find_scheme, training_step
+from perfmodel.schemes import Overhead, Scheme, find_breakdown_scheme, find_scheme, run_stretches, training_step
 from perfmodel.schemes.formats import StepFormats
 
 PRECISIONS = ("fp32", "fp16", "int8")
 # The steps of `speedup` in each precision: 12, 14 and 16 bits are all timed as FP16, so one stands for the three.
 STEPS = {"fp32": (("fp32", "fp32"),), "fp16": (("mixed", "fp16"), ("muppet", "dfx12")), "int8": (("muppet", "dfx8"),)}
+LONGEST_RUN = 10**6  # iterations: of a run that goes through every format of its scheme
 CANARY_S = 8e-3  # of the fixed work that shows interference
 
 
@@ -86,7 +87,7 @@ def make_plan(
     where the device has no unit for a kernel.
     """
     asked = (step for precision in precisions for step in _steps(precision, model.device))
-    steps = list({(scheme.name, formats): (scheme, formats, device) for scheme, formats, device in asked}.values())
+    steps = list({(one[0].name, one[0].tensors, one[0].layers, one[1]): one for one in asked}.values())
     found: dict[Gemm | MemoryOp, _Uses] = {}
     for network in networks:
         for batch in batches:
@@ -129,7 +130,11 @@ def _steps(precision: str, device: Device) -> Iterator[tuple[Scheme, StepFormats
     """
     if precision not in STEPS:
         scheme, formats = find_breakdown_scheme(precision)
-        yield scheme, formats, device if scheme.name == precision and not scheme.exact else None
+        if scheme.exact or scheme.name != precision.removesuffix(".toml").rpartition("/")[2]:
+            yield scheme, formats, None
+            return
+        for stretch in run_stretches(find_scheme(precision), LONGEST_RUN, 1):
+            yield stretch.scheme, stretch.formats, device
     for scheme, format_ in STEPS.get(precision, ()):
         yield find_scheme(scheme), StepFormats.everywhere(format_), None
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,15 @@ from perfmodel.measure.settings import Settings
 from perfmodel.networks import find_network, network_names, read_network
 from perfmodel.plan import CANARY_S, PRECISIONS, STEPS, Plan, PlannedKernel, make_plan, prior
 from perfmodel.profiles.kernel import Kernel
-from perfmodel.schemes import LEVELS, Overhead, find_breakdown_scheme, find_scheme, scheme_names, training_step
+from perfmodel.schemes import (
+    LEVELS,
+    Overhead,
+    find_breakdown_scheme,
+    find_scheme,
+    run_stretches,
+    scheme_names,
+    training_step,
+)
 from perfmodel.schemes.formats import StepFormats
 from perfmodel.simulate import CURRENT, Setting, compare
 from perfmodel.traces import find_trace
@@ -255,3 +264,19 @@ def test_given_times_never_become_kernels(network):
         network, 7, find_scheme("muppet"), StepFormats.everywhere("dfx8"), "implicit", Overhead("given", 1)
     )
     assert any(isinstance(work.kernel, Delay) for work in works)  # else the test above shows nothing
+
+
+@pytest.mark.parametrize("name", ["cpt", "muppet", "tests/data/schemes/bits.toml"])
+def test_a_plan_by_a_schemes_name_covers_its_whole_run(name):
+    name = str(Path(__file__).parents[1] / name) if name.endswith(".toml") else name
+    small = find_network("resnet20")
+    planned_now = {one.kernel.problem for one in planned([small], [name]).kernels}
+    for stretch in run_stretches(find_scheme(name), 90, 5005):
+        works = training_step(small, 7, stretch.scheme, stretch.formats, "implicit", CURRENT, TURING)
+        assert {work.kernel for work in works if work.is_kernel} <= planned_now
+
+
+def test_a_users_scheme_is_planned_as_a_bundled_one(tmp_path, network):
+    (tmp_path / "mine.toml").write_text('title = "t"\nsource = "s"\nextends = "fp8"\n')
+    mine, bundled = (planned([network], [name]).kernels for name in (str(tmp_path / "mine.toml"), "fp8"))
+    assert [one.kernel for one in mine] == [one.kernel for one in bundled]

@@ -74,10 +74,11 @@ class Operands:
 
 @lru_cache(4096)
 def resolve(base: TensorFormats, own: TensorFormats | None, step: PassPrecision) -> Operands:
-    """The operands of a layer: its own rule's where there is one, else the scheme's; neither wider than the step.
+    """The operands of a layer: its own rule's where there is one, else the scheme's within the step.
 
-    A trace has the last word on a pass: an operand is as wide as its tensor, but no wider than the pass. A layer's
-    own rule is an exception from that, and is not bounded.
+    A trace has the last word on a pass: an operand is as wide as its tensor, but no wider than the pass; and where the
+    pass is wider than the scheme's tensors make it, both operands are as wide as the pass. A layer's own rule is an
+    exception from that, and is not bounded.
     """
     return Operands(*(_pair(base, own or TensorFormats(), step, pass_) for pass_ in PASSES))
 
@@ -86,10 +87,17 @@ def _pair(base: TensorFormats, own: TensorFormats, step: PassPrecision, pass_: s
     if whole := getattr(own, pass_):
         return (find_format(whole),) * 2
     limit = find_format(getattr(step, pass_)[0])
-    if whole := getattr(base, pass_):
-        limit = narrower(find_format(whole), limit)
+    if getattr(base, pass_) or _is_wider(limit, [getattr(base, tensor) for tensor in OPERANDS[pass_]]):
         base = TensorFormats.same(limit.name)
     return tuple(_operand(tensor, base, own, step, limit) for tensor in OPERANDS[pass_])
+
+
+def _is_wider(limit: Format, names: list[str | None]) -> bool:
+    """Whether a pass is wider than both of its tensors, of which the scheme says what they are."""
+    if not all(names):
+        return False
+    widest = wider(*map(find_format, names))
+    return limit is not widest and narrower(limit, widest) is widest
 
 
 def _operand(tensor: str, base: TensorFormats, own: TensorFormats, step: PassPrecision, limit: Format) -> Format:

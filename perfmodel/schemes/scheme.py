@@ -12,7 +12,7 @@ from perfmodel.networks import Network
 from perfmodel.schemes.conversions import Conversion
 from perfmodel.schemes.formats import StepFormats
 from perfmodel.schemes.overhead import Overhead
-from perfmodel.schemes.rules import LayerRule, Operands, TensorFormats, bounds, layer_formats, resolve
+from perfmodel.schemes.rules import LayerRule, Operands, TensorFormats, layer_formats, resolve
 from perfmodel.schemes.schedule import Constant, Schedule, Stage
 from perfmodel.schemes.units import narrower
 from perfmodel.traces import PassPrecision
@@ -77,10 +77,6 @@ class Scheme:
             else resolve(self.tensors, own.get(layer.name), formats.precision)
             for layer in network.gemm_layers
         }
-
-    def step(self, forward: str, backward: str) -> PassPrecision:
-        """What the passes of a step compute in whose tensors have these formats, where they have none of their own."""
-        return bounds(self.tensors, forward, backward)
 
     def converted(
         self, network: Network, batch: int, formats: StepFormats

@@ -50,14 +50,18 @@ def names(operands):
         ({"weights": "int4"}, {"weights": "fp16"}, INT8, [("int8", "fp16"), ("int8", "fp16"), ("int8", "int8")]),
         ({}, {"wgrad": "fp32"}, INT8, [("int8", "int8"), ("int8", "int8"), ("fp32", "fp32")]),
         ({}, {"dgrad": "int4", "errors": "fp16"}, INT8, [("int8", "int8"), ("int4", "int4"), ("fp16", "int8")]),
-        # A scheme's pass is that of both operands, and no wider than the step's.
-        ({"dgrad": "int4"}, None, INT8, [("int8", "int8"), ("int4", "int4"), ("int8", "int8")]),
+        # A scheme's pass is that of both operands; a step that is another was so in a trace, which has the last word.
+        ({"dgrad": "int4"}, None, INT8, [("int8", "int8")] * 3),
+        (
+            {"dgrad": "int4"}, None, PassPrecision("int8", "int4", "int8"),
+            [("int8", "int8"), ("int4", "int4"), ("int8", "int8")],
+        ),
         ({"dgrad": "fp16"}, None, INT8, [("int8", "int8")] * 3),
         (
             {"weights": "int4", "wgrad": "fp16", "dgrad": "fp16"}, None, PassPrecision("int8", "fp16", "fp16"),
             [("int8", "int4"), ("fp16", "fp16"), ("fp16", "fp16")],
         ),
-        ({"fprop": "int4"}, {"activations": "int5"}, INT8, [("int5", "int4"), ("int8", "int8"), ("int8", "int5")]),
+        ({"fprop": "int4"}, {"activations": "int5"}, INT8, [("int5", "int8"), ("int8", "int8"), ("int8", "int5")]),
     ],
 )  # fmt: skip
 def test_operands(base, own, step, expected):
@@ -265,3 +269,9 @@ def test_each_tensor_is_quantised_by_its_own_format(scheme, network, tensors, ki
         found = scheme(f'{said}conversions = [{{ kind = "quantise", of = "{kind}" }}]')
         elements = found.quantised_elements(network(), 2, first_step(found))
         assert elements == (count if kind in kinds else 0), kind
+
+
+@pytest.mark.parametrize("name", ["dorefa", "fp8-hybrid"])
+def test_a_run_that_was_wider_than_the_scheme_is_priced_as_it_was(name):
+    found = resolve(find_scheme(name).tensors, None, PassPrecision.same("fp32"))
+    assert {one.name for pass_ in ("fprop", "dgrad", "wgrad") for one in getattr(found, pass_)} == {"fp32"}
