@@ -13,7 +13,15 @@ from perfmodel.lowering import MemoryOp, Work
 from perfmodel.measure.settings import Settings
 from perfmodel.networks import Network
 from perfmodel.profiles.kernel import Kernel
-from perfmodel.schemes import Overhead, Scheme, find_breakdown_scheme, find_scheme, run_stretches, training_step
+from perfmodel.schemes import (
+    Overhead,
+    Scheme,
+    find_breakdown_scheme,
+    find_scheme,
+    names_scheme,
+    run_stretches,
+    training_step,
+)
 from perfmodel.schemes.formats import StepFormats
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -82,12 +90,13 @@ def make_plan(
     """Every GEMM and memory-bound kernel of one step of each network, batch size and precision, equal ones once.
 
     `fp32` stands for the FP32 step, `fp16` for mixed precision and MuPPET's of 12 to 16 bits, `int8` for MuPPET's of
-    8 bits, any other precision for what it is in a breakdown. Work of a given time is left out: there is nothing to
-    measure. Raises what `find_breakdown_scheme`, `training_step` and the models raise, such as `Unsupported` (E1103)
-    where the device has no unit for a kernel.
+    8 bits, the name or file of a scheme for all steps of its run, any other precision for what it is in a breakdown.
+    Work of a given time is left out: there is nothing to measure. Raises what `find_breakdown_scheme`, `training_step`
+    and the models raise, such as `Unsupported` (E1103) where the device has no unit for a kernel.
     """
     asked = (step for precision in precisions for step in _steps(precision, model.device))
-    steps = list({(one[0].name, one[0].tensors, one[0].layers, one[1]): one for one in asked}.values())
+    # Stages of one scheme have its name, and may differ in formats of tensors and layers alone.
+    steps = list({(step[0].name, step[0].tensors, step[0].layers, step[1]): step for step in asked}.values())
     found: dict[Gemm | MemoryOp, _Uses] = {}
     for network in networks:
         for batch in batches:
@@ -129,9 +138,8 @@ def _steps(precision: str, device: Device) -> Iterator[tuple[Scheme, StepFormats
     Only a scheme that is asked for by name may do without a unit: a precision is timed as it is, or refused.
     """
     if precision not in STEPS:
-        scheme, formats = find_breakdown_scheme(precision)
-        if scheme.exact or scheme.name != precision.removesuffix(".toml").rpartition("/")[2]:
-            yield scheme, formats, None
+        if not names_scheme(precision):
+            yield *find_breakdown_scheme(precision), None
             return
         for stretch in run_stretches(find_scheme(precision), LONGEST_RUN, 1):
             yield stretch.scheme, stretch.formats, device

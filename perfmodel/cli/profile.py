@@ -54,7 +54,7 @@ def _parser() -> common.Parser:
     parser = common.parser("profile", DESCRIPTION)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="name of a bundled network, or a .toml file")
     parser.add_argument("--precision", default="fp32,fp16,int8", metavar="P,P,…",
-                        help="of the GEMMs (default fp32,fp16,int8)")  # fmt: skip
+                        help="of the GEMMs, or schemes (default fp32,fp16,int8)")  # fmt: skip
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--gpu", action="store_true", help="measure on a GPU of this machine")

@@ -1,6 +1,6 @@
 """Training schemes: TOML files under `data/schemes`, or a user's own, and the step that each makes of a network."""
 
-from perfmodel.schemes.breakdown import find_breakdown_scheme, step_words, uniform
+from perfmodel.schemes.breakdown import find_breakdown_scheme, names_scheme, step_words, uniform
 from perfmodel.schemes.files import find_scheme, read_scheme, scheme_names
 from perfmodel.schemes.overhead import LEVELS, Overhead, find_overhead
 from perfmodel.schemes.scheme import Scheme, bit_operations
@@ -21,6 +21,7 @@ __all__ = [
     "find_scheme",
     "first_step",
     "gemm_choice",
+    "names_scheme",
     "read_scheme",
     "run_stretches",
     "scheme_names",

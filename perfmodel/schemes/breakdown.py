@@ -41,6 +41,12 @@ def stand_ins() -> dict[str, tuple[str, str]]:
     }
 
 
+def names_scheme(name: str) -> bool:
+    """Whether a name means a scheme, bundled or a file, and no precision: a format, or what stands for a step."""
+    is_precision = name in stand_ins() or name.partition("+")[0] in FORMATS
+    return not is_precision and (name in scheme_names() or name.endswith(".toml"))
+
+
 def find_breakdown_scheme(name: str) -> tuple[Scheme, StepFormats]:
     """The scheme and the formats that a name means: a precision that stands for them, a format, a scheme.
 
@@ -51,7 +57,7 @@ def find_breakdown_scheme(name: str) -> tuple[Scheme, StepFormats]:
     if name in known:
         scheme, format_ = known[name]
         return find_scheme(scheme), StepFormats.everywhere(format_)
-    if name.partition("+")[0] not in FORMATS and (name in scheme_names() or name.endswith(".toml")):
+    if names_scheme(name):
         begin = first_stretch(find_scheme(name))  # whose scheme is what the first of a user's stages makes of it
         return begin.scheme, begin.formats
     try:
