@@ -59,6 +59,7 @@ class Device:
     dram_bytes_per_s: float
     memory_bytes: int
     rates: Mapping[tuple[str, str], Rate]
+    power_w: float | None = None  # the board's limit
     assumed: tuple[str, ...] = ()  # keys whose value no source states
 
     def rate(self, precision: Precision) -> Rate:
@@ -126,6 +127,7 @@ def read_device(path: Path) -> Device:
         dram_bytes_per_s=_number(top, "dram_gb_per_s") * GIGA,
         memory_bytes=round(_number(top, "memory_gib") * KIB**3),
         rates=_read_rates(top),
+        power_w=_number(top, "power_w", None),
         assumed=tuple(str(key) for key in top.take("assumed", list, [])),
     )
     top.finish()

@@ -31,7 +31,8 @@ def note(device_name, *precisions):
         # In the order of the steps.
         (
             "t4", ("int8", "fp32"),
-            "GEMMs on t4 at 1350 MHz: int8 (sums in int32) on tensor cores, fp32 (sums in fp32) on CUDA cores.",
+            "GEMMs on t4: int8 (sums in int32) on tensor cores at 1350 MHz, fp32 (sums in fp32) on CUDA cores at 892 "
+            "MHz.",
         ),
         # Mixed precision and MuPPET's 12 to 16 bits differ in what they write: one unit, named once.
         ("t4", ("fp16", "dfx12", "dfx16"), "GEMMs on t4 at 1350 MHz: fp16 (sums in fp32) on tensor cores."),
