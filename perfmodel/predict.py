@@ -10,15 +10,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import hypot, isnan, nan
 from pathlib import Path
 
 import numpy as np
 
 from perfmodel.cost.estimate import CostModel, Gemms
 from perfmodel.cost.measured import NotTimed
+from perfmodel.cost.spread import UNKNOWN, Width, around
 from perfmodel.csvfiles import LARGEST_BYTES, MOST_PROBLEMS, MOST_ROWS, check_width, column_indices, csv_rows
 from perfmodel.datafiles import read_text
 from perfmodel.errors import InputError, PerfModelError, Problem, quote
@@ -27,14 +28,14 @@ from perfmodel.gemm import Precision, align, find_precision
 LARGEST = 10**9  # of m, n, k and batch; their product must stay below 2**62
 WHOLE = re.compile(r"[0-9]{1,10}")
 SIZES = ("m", "n", "k", "batch")
-ADDED = ("seconds", "basis", "tile")
+ADDED = ("seconds", "basis", "tile", "low_s", "high_s")
 
 
 @dataclass(frozen=True, slots=True)
 class GemmRows:
     """The rows of a file as they stand, and what they ask for: sizes [rows, 4], a precision and a layout each.
 
-    `asked` is the place, `file:line:`, of the first row of each precision and layout.
+    `asked` is the place, `file:line:`, of the first row of each precision and layout; `lines` the line of each row.
     """
 
     header: list[str]
@@ -42,10 +43,11 @@ class GemmRows:
     sizes: np.ndarray
     precisions: list[tuple[Precision, str]]
     asked: dict[tuple[Precision, str], str]
+    lines: list[int]
 
 
-def read_gemms(path: Path) -> GemmRows:
-    """The GEMMs of a CSV file.
+def read_gemms(path: Path, required: Sequence[str] = (), added: Sequence[str] = ADDED) -> GemmRows:
+    """The GEMMs of a CSV file with the columns `required` beside the sizes, and none of those that will be `added`.
 
     Raises `InputError` that names line and column of up to 20 faults: E1207 not a number, E1102 out of range, E1208
     ragged or unreadable row, E1209 missing or repeated column; E1004 or E1101 for a precision.
@@ -53,8 +55,8 @@ def read_gemms(path: Path) -> GemmRows:
     place = str(path)
     lines = csv_rows(read_text(path, LARGEST_BYTES), place)
     number, header = next(lines, (1, []))
-    columns = column_indices(header, f"{place}:{number}:", SIZES[:3], ADDED)
-    rows, sizes, precisions, problems = [], [], [], []
+    columns = column_indices(header, f"{place}:{number}:", (*SIZES[:3], *required), added)
+    rows, sizes, precisions, numbers, problems = [], [], [], [], []
     asked: dict[Precision, str] = {}
     for number, row in lines:
         where = f"{place}:{number}:"
@@ -63,6 +65,7 @@ def read_gemms(path: Path) -> GemmRows:
             precisions.append((_precision(row, columns, where), _layout(row, columns)))
             asked.setdefault(precisions[-1], where)
             rows.append(row)
+            numbers.append(number)
         except PerfModelError as error:
             problems += error.problems
         if len(problems) >= MOST_PROBLEMS or len(rows) > MOST_ROWS:
@@ -73,16 +76,16 @@ def read_gemms(path: Path) -> GemmRows:
         raise InputError(problems)
     if not rows:
         raise InputError.at("E1208", f"{place}:", "holds no GEMM.", "Give a header with m, n, k and at least one row.")
-    return GemmRows(header, rows, np.array(sizes, dtype=np.float64), precisions, asked)
+    return GemmRows(header, rows, np.array(sizes, dtype=np.float64), precisions, asked, numbers)
 
 
-def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str]]:
-    """Seconds, basis and tile of each row, in order; sizes are padded as its kernels need (`align`).
+def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str, Width]]:
+    """Seconds, basis, tile and width of each row, in order; sizes are padded as its kernels need (`align`).
 
     Raises `Unsupported` (E1103) that names the first row with a precision that the device lacks, `NotTimed` (E2201)
     for a GEMM that a profile lacks.
     """
-    rows: list[tuple[float, str, str]] = [(nan, "", "")] * len(gemms.rows)
+    rows: list[tuple[float, str, str, Width]] = [(nan, "", "", UNKNOWN)] * len(gemms.rows)
     groups: dict[tuple[Precision, str], list[int]] = {}
     for i, kind in enumerate(gemms.precisions):
         groups.setdefault(kind, []).append(i)
@@ -101,14 +104,18 @@ def predict(gemms: GemmRows, model: CostModel) -> Iterator[tuple[float, str, str
 
 
 def format_predictions(
-    gemms: GemmRows, predictions: Iterator[tuple[float, str, str]], cell: Callable[[str], str] = str
+    gemms: GemmRows, predictions: Iterator[tuple[float, str, str, Width]], cell: Callable[[str], str] = str
 ) -> str:
-    """The rows as CSV with `seconds`, `basis` and `tile` added; `cell` escapes what came from the file."""
+    """The rows as CSV with `ADDED`; `low_s` and `high_s`, the 90 % interval, are empty where it is not known.
+
+    `cell` escapes what came from the file.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*map(cell, gemms.header), *ADDED])
-    for row, (seconds, basis, tile) in zip(gemms.rows, predictions, strict=True):
-        writer.writerow([*map(cell, row), repr(seconds), basis, tile])
+    for row, (seconds, basis, tile, (shared, own, _)) in zip(gemms.rows, predictions, strict=True):
+        ends = ("" if isnan(end) else repr(end) for end in around(seconds, hypot(shared, own)))
+        writer.writerow([*map(cell, row), repr(seconds), basis, tile, *ends])
     return out.getvalue()
 
 

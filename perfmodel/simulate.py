@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from perfmodel.cost.estimate import CostModel, Estimate, Prices, merge_bases, price
+from perfmodel.cost.spread import EVERYTHING_KNOWN, Spread, ratio_interval
 from perfmodel.devices import Device
 from perfmodel.errors import Unsupported
 from perfmodel.lowering import Work
@@ -37,8 +38,22 @@ class StepCost:
 
     @cached_property
     def total(self) -> Estimate:
-        """The whole step."""
+        """The whole step; for its interval see `interval`."""
         return Estimate(float(self.seconds.sum()), merge_bases(*self.prices.basis))
+
+    @cached_property
+    def spread(self) -> Spread:
+        """How far the whole step may be off."""
+        return Spread.of((work.kernel for work in self.works), self.seconds.tolist(), self.prices.widths)
+
+    def interval(self) -> tuple[float, float]:
+        """The 90 % interval of the whole step's seconds; NaN where one kernel's is not known."""
+        return self.spread.interval(self.total.seconds)
+
+    def only(self, chosen: Callable[[Work], bool]) -> StepCost:
+        """The step without the work that is not `chosen`."""
+        kept = [i for i, work in enumerate(self.works) if chosen(work)]
+        return StepCost(tuple(self.works[i] for i in kept), self.prices.take(kept))
 
     @cached_property
     def overhead_s(self) -> float:
@@ -48,9 +63,7 @@ class StepCost:
     def without(self, kinds: Iterable[str]) -> StepCost:
         """The step without some kinds of work."""
         gone = set(kinds)
-        kept = [i for i, work in enumerate(self.works) if work.kind not in gone]
-        basis, detail = ([texts[i] for i in kept] for texts in (self.prices.basis, self.prices.detail))
-        return StepCost(tuple(self.works[i] for i in kept), Prices(self.prices.seconds[kept], basis, detail))
+        return self.only(lambda work: work.kind not in gone)
 
     def seconds_of(self, kinds: Iterable[str]) -> float:
         """Seconds of some kinds of work together."""
@@ -99,6 +112,23 @@ class RunCost:
         """Seconds of the work that only converts numbers."""
         return float(sum(self.steps[s.formats].overhead_s * s.iterations for s in self.segments))
 
+    @cached_property
+    def spread(self) -> Spread:
+        """How far the whole run may be off: all iterations of a step move together."""
+        iterations: dict[StepFormats, int] = {}
+        for segment in self.segments:
+            iterations[segment.formats] = iterations.get(segment.formats, 0) + segment.iterations
+        parts = (self.steps[formats].spread * count for formats, count in iterations.items())
+        return sum(parts, EVERYTHING_KNOWN)
+
+    def interval(self) -> tuple[float, float]:
+        """The 90 % interval of the whole run's seconds; NaN where one kernel's is not known."""
+        return self.spread.interval(self.seconds)
+
+    def speedup_interval(self, reference: RunCost) -> tuple[float, float]:
+        """The 90 % interval of the reference's time over this one's: what moves both alike cancels."""
+        return ratio_interval(reference.seconds, reference.spread, self.seconds, self.spread)
+
     def without_conversions(self) -> RunCost:
         """The same run if converting numbers took no time: its theoretical limit."""
         steps = {formats: step.without(OVERHEAD_KINDS) for formats, step in self.steps.items()}
@@ -135,11 +165,15 @@ class RunCost:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a run is priced on: cost model, how convolutions become GEMMs, what quantising costs."""
+    """What a run is priced on: cost model, how convolutions become GEMMs, what quantising costs.
+
+    `view` turns the kernels' prices of a step into what something around them makes of it (`perfmodel.framework`).
+    """
 
     model: CostModel
     mapping: str = "implicit"
     overhead: Overhead = CURRENT
+    view: Callable[[StepCost, StepFormats, CostModel], StepCost] | None = None
 
 
 def step_cost(network: Network, batch: int, scheme: Scheme, formats: StepFormats, setting: Setting) -> StepCost:
@@ -148,7 +182,7 @@ def step_cost(network: Network, batch: int, scheme: Scheme, formats: StepFormats
     step = StepCost(works, price(setting.model, [work.kernel for work in works]))
     if setting.overhead.level == "measured":
         _check_measured(step, setting.model.device)
-    return step
+    return step if setting.view is None else setting.view(step, formats, setting.model)
 
 
 def _check_measured(step: StepCost, device: Device) -> None:

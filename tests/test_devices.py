@@ -31,6 +31,7 @@ FACTS = {
     "rtx-4090": ((8, 9), 128, 2235, 2520, 73728, 2304, 1008, 24, 100, 1536, 24),
     "t4": ((7, 5), 40, 585, 1590, 4096, 1024, 320, 16, 64, 1024, 16),
     "titan-rtx": ((7, 5), 72, 1350, 1770, 6144, 1536, 672, 24, 64, 1024, 16),
+    "titan-v": ((7, 0), 80, 1200, 1455, 4608, 1536, 652.8, 12, 96, 2048, 32),
     "v100": ((7, 0), 80, 1245, 1380, 6144, 2048, 900, 16, 96, 2048, 32),
     "v100-sxm2": ((7, 0), 80, 1312, 1530, 6144, 2048, 900, 16, 96, 2048, 32),
 }
@@ -61,6 +62,7 @@ PRINTED = {
     "rtx-2080": {"fp32": 10.1, "fp16+fp16": 80.5, "fp16": 40.3, "int8": 161.1, "int4": 322.2},
     "rtx-2080-super": {"fp32": 11.2, "fp16+fp16": 89.2, "fp16": 44.6, "int8": 178.4, "int4": 356.8},
     "rtx-2080-ti": {"fp32": 13.4, "fp16+fp16": 107.6, "fp16": 53.8, "int8": 215.2, "int4": 430.3},
+    "titan-v": {},
     "titan-rtx": {"fp32": 16.3, "fp16+fp16": 130.5, "fp16": 130.5, "int8": 261, "int4": 522},
     "t4": {"fp32": 8.1, "fp16": 65, "int8": 130, "int4": 260},
     "a100": {"fp64": 19.5, "fp32": 19.5, "tf32": 156, "bf16": 312, "fp16": 312, "int8": 624, "int4": 1248},
@@ -227,7 +229,7 @@ def swap(old, new):
 FP32_ROW = 'operand = "fp32", accumulate = "fp32",  unit = "simt", '
 BROKEN = [
     *((put(key, None), "E1210", f"{key}: is missing.") for key in re.findall(r"^(\w+) = ", T4, re.M)
-      if key not in ("sustained_mhz", "assumed", "rates")),
+      if key not in ("sustained_mhz", "power_w", "assumed", "rates")),
     (put("title", "7"), "E1211", "title: 7 is not a text."),
     (put("source", '"  "'), "E1211", "source: is blank."),
     (put("sms", "40.0"), "E1211", "sms: 40.0 is not a whole number."),

@@ -41,7 +41,7 @@ def test_rows_come_back_as_they_went_in(tmp_path):
     rows = predicted(tmp_path, 'layer,m,n,k\nconv1,1024,64,147\n"a, ""b""",7,5,3\n')
     assert [row["layer"] for row in rows] == ["conv1", 'a, "b"']
     assert [(row["m"], row["n"], row["k"]) for row in rows] == [("1024", "64", "147"), ("7", "5", "3")]
-    assert list(rows[0]) == ["layer", "m", "n", "k", "seconds", "basis", "tile"]
+    assert list(rows[0]) == ["layer", "m", "n", "k", "seconds", "basis", "tile", "low_s", "high_s"]
     assert {row["basis"] for row in rows} == {"analytical"}
     assert all(float(row["seconds"]) > 0 and row["tile"] for row in rows)
 
@@ -262,8 +262,8 @@ def test_too_many_columns(tmp_path):
 
 def test_cells_may_be_escaped_on_the_way_out(tmp_path):
     gemms = read_gemms(write(tmp_path, "note,m,n,k\n=1+1,7,5,3\n"))
-    text = format_predictions(gemms, iter([(0.5, "=basis", "")]), lambda cell: f"<{cell}>")
-    assert text == "<note>,<m>,<n>,<k>,seconds,basis,tile\n<=1+1>,<7>,<5>,<3>,0.5,=basis,\n"
+    text = format_predictions(gemms, iter([(0.5, "=basis", "", (0.0, 0.0, ""))]), lambda cell: f"<{cell}>")
+    assert text == "<note>,<m>,<n>,<k>,seconds,basis,tile,low_s,high_s\n<=1+1>,<7>,<5>,<3>,0.5,=basis,,0.5,0.5\n"
 
 
 def test_too_many_rows(tmp_path, monkeypatch):

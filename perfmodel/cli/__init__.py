@@ -22,6 +22,8 @@ VERBS = {
     "policy": "switching rules: replay them on a training log, ask what if",
     "reproduce": "a published table and ours side by side (table3 of the MuPPET paper)",
     "predict": "seconds of each GEMM of a CSV file",
+    "calibrate": "fit the model to timings of a device",
+    "validate": "how wrong the models are, on published measurements",
     "profile": "time the kernels of networks on a GPU, real or simulated; or the plan for it",
     "check": "whether a profile can be trusted, and what to do about it",
     "kernels": "the CUTLASS kernels for a GPU, and their compilation ahead of it",

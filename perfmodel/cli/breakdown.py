@@ -31,7 +31,7 @@ def run(argv: list[str]) -> int:
         write_figure(breakdown_figure(frame, title, arguments.by, note), arguments.output)
     else:
         title += f": {common.describe(arguments)}"
-        table = _table(frame, arguments.by, suffix, title, notes)
+        table = _table(frame, steps, arguments.by, suffix, title, notes, arguments.framework is not None)
         common.emit([common.with_setting(table, arguments, suffix)], arguments.output)
     return 0
 
@@ -45,6 +45,8 @@ def _parser() -> common.Parser:
     parser.add_argument("--by", default="layer", metavar="GROUP", help="layer (default), pass or kind")
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     common.add_model_arguments(parser)
+    common.add_calibration_argument(parser)
+    common.add_framework_argument(parser)
     common.add_profile_arguments(parser)
     common.add_overhead_argument(parser, common.LEVELS)
     common.add_output_argument(
@@ -69,17 +71,20 @@ def _price(network, precision: str, model, arguments):
     from perfmodel.simulate import Setting, step_cost
 
     scheme, formats = find_breakdown_scheme(precision)
-    setting = Setting(model, arguments.mapping, find_overhead(arguments.overhead))
+    view = common.find_view(arguments)
+    setting = Setting(model, arguments.mapping, find_overhead(arguments.overhead), view)
     return step_cost(network, arguments.batch, scheme, formats, setting)
 
 
 def _notes(steps, device, arguments) -> tuple[str, ...]:
     """What each precision stands for, which units run it, what quantising costs, and where the numbers come from."""
-    from perfmodel.report.basis import coverage_note, step_parts
+    from perfmodel.report.basis import coverage_note, interval_notes, step_parts
     from perfmodel.report.units import units_note
     from perfmodel.schemes import find_overhead, step_words
 
-    notes = [f"{'; '.join(f'{name}: {step_words(name)}' for name in steps)}.", units_note(device, steps.values())]
+    notes = [f"{'; '.join(f'{name}: {step_words(name)}' for name in steps)}."]
+    notes += interval_notes(step.interval() for step in steps.values())
+    notes.append(units_note(device, steps.values()))
     proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
     notes += [f"Proxies: {', '.join(proxies)}."] if proxies else []
     if any(work.kind == "quantise" for step in steps.values() for work in step.works):
@@ -95,9 +100,13 @@ def _basis(steps) -> str:
     return merge_bases(*(step.total.basis for step in steps.values()))
 
 
-def _table(frame, by: str, suffix: str | None, title: str, notes: tuple[str, ...]):
-    from perfmodel.report.breakdown import breakdown_table
+def _table(frame, steps, by: str, suffix: str | None, title: str, notes: tuple[str, ...], framework: bool):
+    from perfmodel.report.breakdown import breakdown_table, interval_frame
     from perfmodel.report.table import Table
 
-    raw = suffix in common.RAW_SUFFIXES
-    return Table(title, frame, notes=notes) if raw else breakdown_table(frame, by, title, notes)
+    if suffix in common.RAW_SUFFIXES:
+        return Table(title, frame, notes=notes)
+    intervals = interval_frame(steps, [by])
+    if framework:  # whose interval is of whole iterations
+        intervals = intervals.drop_duplicates("precision")
+    return breakdown_table(frame, by, title, notes, intervals)

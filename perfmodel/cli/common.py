@@ -60,12 +60,51 @@ def add_cost_model_arguments(to: argparse.ArgumentParser) -> None:
         "--model",
         default="tiles",
         metavar="MODEL",
-        help="tiles (analytical, default) or roofline (peak and bandwidth alone)",
+        help="tiles (analytical, default), roofline (peak and bandwidth alone) or events (thread blocks, simulated)",
     )
     to.add_argument("--tile", default="best", metavar="MxN",
         help="this CUTLASS threadblock tile for every GEMM, 128x64 for example, instead of the fastest of the set",
     )  # fmt: skip
     to.add_argument("--no-split-k", action="store_true", help="never split a GEMM's k over several CTAs")
+
+
+def add_calibration_argument(to: argparse.ArgumentParser) -> None:
+    """`--calibration`."""
+    to.add_argument(
+        "--calibration", default="default", metavar="FILE",
+        help="correct the model as this file of perfmodel calibrate says; default (the one that comes with the device, "
+        "if any) or none",
+    )  # fmt: skip
+
+
+def add_framework_argument(to: argparse.ArgumentParser) -> None:
+    """`--framework`."""
+    to.add_argument(
+        "--framework", metavar="NAME",
+        help="whole iterations as a framework runs them, by constants fitted on published ones: pytorch-1.0, "
+        "tensorflow-1.15, tensorflow-1.15-xla, or a .toml file",
+    )  # fmt: skip
+
+
+def find_view(arguments: argparse.Namespace):
+    """The framework of `--framework` as a `Setting` takes it; None where there is none.
+
+    Its constants belong to the model tiles as it stands: E1105 for what changes that.
+    """
+    if arguments.framework is None:
+        return None
+    from perfmodel.framework import find_framework
+    from perfmodel.framework.setting import InFramework
+
+    plain = {"--model": ("model", "tiles"), "--tile": ("tile", "best"), "--no-split-k": ("no_split_k", False),
+             "--profile": ("profile", None), "--mapping": ("mapping", "implicit")}  # fmt: skip
+    for option, (name, usual) in plain.items():
+        if getattr(arguments, name) != usual:
+            found = "changes what the constants of --framework were fitted on."
+            raise InputError.at("E1105", option, found, "Drop one of the two.")
+    if arguments.calibration not in ("default", "none"):
+        raise InputError.at("E1105", "--calibration", "and --framework both correct the model.", "Drop one of the two.")
+    return InFramework(find_framework(arguments.framework))
 
 
 def add_profile_arguments(to: argparse.ArgumentParser) -> None:
@@ -125,8 +164,8 @@ def find_plan(arguments: argparse.Namespace, networks: Sequence[str], model, roo
 
 def find_model(arguments: argparse.Namespace):
     """The cost model that the arguments ask for; where `--mapping` was not given, this is where it is chosen."""
+    from perfmodel.calibration import find_calibrated_model
     from perfmodel.cli import profiled
-    from perfmodel.cost import find_cost_model
     from perfmodel.devices import find_device
 
     if hasattr(arguments, "profile"):
@@ -135,7 +174,9 @@ def find_model(arguments: argparse.Namespace):
             return profiled.find_measured(arguments, find_device(arguments.device))
     profiled.choose_mapping(arguments)
     device = find_device(arguments.device)
-    return find_cost_model(arguments.model, device, arguments.tile, not arguments.no_split_k)
+    in_framework = getattr(arguments, "framework", None) is not None  # whose constants are of the model as it stands
+    calibration = "none" if in_framework else arguments.calibration
+    return find_calibrated_model(arguments.model, device, arguments.tile, not arguments.no_split_k, calibration)
 
 
 def describe(arguments: argparse.Namespace) -> str:
@@ -145,9 +186,13 @@ def describe(arguments: argparse.Namespace) -> str:
         parts.append(f"{arguments.mapping} GEMM" if arguments.mapping == "implicit" else arguments.mapping)
     if getattr(arguments, "profile", None) is None:
         parts.append(f"model {arguments.model}")
+        given = getattr(arguments, "calibration", "default")
+        parts += [f"calibration {profile_names([given])}"] if given != "default" else []
     else:
         parts.append(f"profile {profile_names(arguments.profile)}")
         parts += [f"fill {arguments.fill}"] if arguments.fill is not None else []
+    if getattr(arguments, "framework", None) is not None:
+        parts.append(f"in {profile_names([arguments.framework])}")
     if arguments.tile != "best":
         parts.append(f"tile {arguments.tile}")
     if arguments.no_split_k:
@@ -162,7 +207,10 @@ def profile_names(paths: Sequence[str]) -> str:
     return " + ".join(os.path.basename(path) for path in paths)
 
 
-SETTING = ("network", "batch", "device", "model", "mapping", "tile", "no_split_k", "fill", "overhead")
+SETTING = (
+    "network", "batch", "device", "model", "calibration", "framework", "mapping", "tile", "no_split_k", "fill",
+    "overhead",
+)  # fmt: skip
 
 
 def with_setting(table, arguments: argparse.Namespace, suffix: str | None):

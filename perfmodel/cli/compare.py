@@ -41,6 +41,8 @@ def _parser() -> common.Parser:
     )  # fmt: skip
     parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
     common.add_model_arguments(parser)
+    common.add_calibration_argument(parser)
+    common.add_framework_argument(parser)
     common.add_profile_arguments(parser)
     common.add_overhead_argument(parser, common.LEVELS)
     common.add_output_argument(
@@ -89,7 +91,8 @@ def _compare(network, schemes, arguments):
     if arguments.samples is None:
         arguments.samples = usual_samples(network)
     run = Run(arguments.epochs, arguments.samples, arguments.batch)
-    return price_schemes(network, schemes, run, Setting(model, arguments.mapping, overhead)), model.device
+    setting = Setting(model, arguments.mapping, overhead, common.find_view(arguments))
+    return price_schemes(network, schemes, run, setting), model.device
 
 
 def _notes(result, device, arguments) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("gemms", metavar="GEMMS.csv", help="the GEMMs")
     common.add_device_argument(parser)
     common.add_cost_model_arguments(parser)
+    common.add_calibration_argument(parser)
     common.add_profile_arguments(parser)
     common.add_output_argument(parser, ".csv")
     arguments = parser.parse_args(argv)

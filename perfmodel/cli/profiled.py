@@ -25,6 +25,9 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.fill is None and (arguments.tile != "best" or arguments.no_split_k):
         option = "--tile" if arguments.tile != "best" else "--no-split-k"
         raise _apart(option, "changes a model, and --profile asks for none.", "Drop it, or add --fill analytical.")
+    if arguments.fill is None and getattr(arguments, "calibration", "default") != "default":
+        found = "corrects a model, and --profile asks for none."
+        raise _apart("--calibration", found, "Drop it, or add --fill analytical.")
 
 
 def find_measured(arguments: argparse.Namespace, device):
@@ -53,12 +56,15 @@ def measured(profile, device, arguments: argparse.Namespace, warnings: list[Prob
 
     Tells these warnings, and those of the profile itself.
     """
-    from perfmodel.cost import find_cost_model
+    from perfmodel.calibration import find_calibrated_model
     from perfmodel.cost.measured import Measured
 
     fill = None
     if arguments.fill is not None:
-        fill = find_cost_model(FILLS[arguments.fill], device, arguments.tile, not arguments.no_split_k)
+        model = FILLS[arguments.fill]
+        fill = find_calibrated_model(
+            model, device, arguments.tile, not arguments.no_split_k, getattr(arguments, "calibration", "none")
+        )
     _warn([*profile.damage, *warnings, *_doubts(profile, arguments)], getattr(arguments, "strict", False))
     return Measured(profile, device, fill)
 

@@ -42,6 +42,8 @@ def _parser() -> common.Parser:
     parser = common.parser("speedup", DESCRIPTION)
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="name of a bundled trace, a trace or a log")
     common.add_model_arguments(parser)
+    common.add_calibration_argument(parser)
+    common.add_framework_argument(parser)
     common.add_profile_arguments(parser)
     common.add_overhead_argument(parser)
     parser.add_argument(
@@ -89,7 +91,9 @@ def _price(trace, network, arguments, model):
     from perfmodel.simulate import Setting, compare
 
     network = network or find_network(trace.network)
-    setting = Setting(model, arguments.mapping, _overhead(arguments.overhead, network, trace))
+    setting = Setting(
+        model, arguments.mapping, _overhead(arguments.overhead, network, trace), common.find_view(arguments)
+    )
     return compare(trace, network, setting, arguments.baseline_epochs)
 
 

@@ -44,6 +44,7 @@ def _parser() -> common.Parser:
     parser.add_argument("--scale-phase", action="append", default=[], type=number, metavar="X",
                         help="the phase X times as long")  # fmt: skip
     common.add_model_arguments(parser)
+    common.add_calibration_argument(parser)
     common.add_profile_arguments(parser)
     common.add_overhead_argument(parser, common.LEVELS)
     parser.add_argument("--network", metavar="N", help="price this network instead of the one that the trace names")

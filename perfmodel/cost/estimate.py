@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from perfmodel.cost.spread import EXACT, UNKNOWN, Spreads, Width
 from perfmodel.devices import Device
 from perfmodel.gemm import Gemm, Precision
 from perfmodel.lowering import Delay, MemoryOp
@@ -60,19 +61,22 @@ def merge_bases(*bases: str) -> str:
 class Estimates:
     """The prices of many kernels of one kind: arrays of equal length, and a text on each (a GEMM's tile, say).
 
-    `basis` is one text for all of them, or a sequence with one text for each.
+    `basis` is one text for all of them, or a sequence with one text for each; `spreads` None where it is not known how
+    far off they may be.
     """
 
     seconds: np.ndarray
     basis: str | Sequence[str]
     detail: Sequence[str] | None = None
+    spreads: Spreads | None = None
 
-    def rows(self) -> Iterator[tuple[float, str, str]]:
-        """Seconds, basis and detail of each kernel, in order."""
+    def rows(self) -> Iterator[tuple[float, str, str, Width]]:
+        """Seconds, basis, detail and width of each kernel, in order."""
         count = len(self.seconds)
         bases = [self.basis] * count if isinstance(self.basis, str) else self.basis
         details = [""] * count if self.detail is None else map(str, self.detail)
-        return zip(map(float, self.seconds), bases, details, strict=True)
+        widths = [UNKNOWN] * count if self.spreads is None else self.spreads.rows()
+        return zip(map(float, self.seconds), bases, details, widths, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +177,21 @@ class CostModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What `price` answers: for each kernel its seconds (one launch), basis and detail."""
+    """What `price` answers: for each kernel its seconds (one launch), basis, detail and width of its interval."""
 
     seconds: np.ndarray
     basis: list[str]
     detail: list[str]
+    widths: list[Width] | None = None
+
+    def __post_init__(self):
+        if self.widths is None:
+            object.__setattr__(self, "widths", [UNKNOWN] * len(self.seconds))
+
+    def take(self, rows: Sequence[int]) -> Prices:
+        """Some of the kernels."""
+        texts = ([one[i] for i in rows] for one in (self.basis, self.detail, self.widths))
+        return Prices(self.seconds[list(rows)], *texts)
 
 
 def price(model: CostModel, kernels: Sequence[Gemm | MemoryOp | Delay]) -> Prices:
@@ -185,11 +199,11 @@ def price(model: CostModel, kernels: Sequence[Gemm | MemoryOp | Delay]) -> Price
     groups: dict[object, list] = {}
     for kernel in dict.fromkeys(kernels):
         groups.setdefault(_group(kernel), []).append(kernel)
-    found: dict[object, tuple[float, str, str]] = {}
+    found: dict[object, tuple[float, str, str, Width]] = {}
     for group in groups.values():
         found.update(zip(group, _estimates(model, group).rows(), strict=True))
     rows = [found[kernel] for kernel in kernels]
-    return Prices(np.array([row[0] for row in rows]), [row[1] for row in rows], [row[2] for row in rows])
+    return Prices(np.array([row[0] for row in rows]), *([row[i] for row in rows] for i in (1, 2, 3)))
 
 
 def _group(kernel: Gemm | MemoryOp | Delay) -> object:
@@ -203,7 +217,8 @@ def _estimates(model: CostModel, group: Sequence[Gemm | MemoryOp | Delay]) -> Es
     if isinstance(group[0], Gemm):
         return model.gemms(Gemms.of(group))
     if isinstance(group[0], Delay):
-        return Estimates(np.array([delay.seconds for delay in group]), group[0].basis)
+        seconds = np.array([delay.seconds for delay in group])
+        return Estimates(seconds, group[0].basis, spreads=Spreads.of([EXACT] * len(group)))
     return model.memory(Streams.of(group))
 
 

@@ -5,23 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import log
 from typing import Any, Protocol
 
 import numpy as np
 
+from perfmodel.cost.doubt import find_doubts
 from perfmodel.cost.estimate import CostModel, Estimates, Gemms, Streams
+from perfmodel.cost.spread import UNKNOWN, Spreads, Width
 from perfmodel.devices import Device
 from perfmodel.errors import Unsupported
 from perfmodel.gemm import Gemm
 from perfmodel.lowering import MemoryOp
 from perfmodel.profiles.kernel import Kernel
 
+AT_90 = 1.645 / 1.960  # of an interval at 95 %, where errors are normal
+
 
 class Timing(Protocol):
-    """The time of one launch of a kernel."""
+    """The time of one launch of a kernel, and the ends of its interval at 95 % (NaN where there is none)."""
 
     kernel: Kernel
     seconds: float
+    low: float
+    high: float
 
 
 class Timings(Protocol):
@@ -71,7 +78,9 @@ class Measured:
         kernels = [op for op in streams.ops if op.op != "fused"]
         timed = self.memory(Streams.of(kernels)).rows()
         rates = streams.bytes / self.device.dram_bytes_per_s
-        rows = [(rates[i], "roofline", "") if i in fused else next(timed) for i in range(len(streams))]
+        doubt = find_doubts("tiles")["memory"]
+        width = doubt.shared, doubt.own, "memory"
+        rows = [(rates[i], "roofline", "", width) if i in fused else next(timed) for i in range(len(streams))]
         return _estimates(rows)
 
     def _look_up(self, problems: Sequence[Gemm | MemoryOp], what: str, fill: Callable) -> Estimates:
@@ -79,7 +88,8 @@ class Measured:
         missing = [i for i, timing in enumerate(found) if timing is None]
         if missing and self.fill is None:
             raise self._lacks(problems[missing[0]], f"{len(missing)} of {len(problems)} {what}")
-        rows = [timing and (timing.seconds, self.profile.basis, timing.kernel.variant) for timing in found]
+        basis = self.profile.basis
+        rows = [timing and (timing.seconds, basis, timing.kernel.variant, _width(timing)) for timing in found]
         if missing:
             for i, row in zip(missing, fill([problems[i] for i in missing]).rows(), strict=True):
                 rows[i] = row
@@ -105,9 +115,17 @@ class Measured:
         return next((one for one in same if Kernel(one).view != Kernel(problem).view), None)
 
 
-def _estimates(rows: Sequence[tuple[float, str, str]]) -> Estimates:
-    seconds, basis, detail = ([row[column] for row in rows] for column in range(3))
-    return Estimates(np.array(seconds), basis, detail)
+def _estimates(rows: Sequence[tuple[float, str, str, Width]]) -> Estimates:
+    seconds, basis, detail, widths = ([row[column] for row in rows] for column in range(4))
+    return Estimates(np.array(seconds), basis, detail, Spreads.of(widths))
+
+
+def _width(timing: Timing) -> Width:
+    """What a timing's own statistics say. What moves all timings of a profile together (another board, a warmer day)
+    is not in it."""
+    if not 0 < timing.low <= timing.high:
+        return UNKNOWN
+    return 0.0, log(timing.high / timing.low) / 2 * AT_90, ""
 
 
 def _plain(gemm: Gemm) -> Gemm:

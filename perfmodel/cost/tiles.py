@@ -12,14 +12,15 @@ memory    the slower of L2 → SM traffic and DRAM traffic plus the share x of t
 exposed   once for the last wave, and for a full wave 1/c of it: the CTAs of an SM cover each other's epilogues
 split-K   the CTAs of one tile share its k; a second kernel adds their partial results
 
-What the spec sheet does not say is in `Constants`, none of it fitted to anything; a few thresholds (half of the SMs,
-half of L2, four k-steps for each slice) stand where they are used. How far the model is from measurements is in
-`docs/how-it-works.md`.
+What the spec sheet does not say is in `Constants`, none of it fitted but what a watt gives; a few thresholds (half of
+the SMs, half of L2, four k-steps for each slice) stand where they are used. How far the model is from measurements is
+in `docs/accuracy.md`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 
@@ -32,10 +33,12 @@ BLOCK = 32  # shapes evaluated together: their arrays then stay in the cache
 SM_BYTES_PER_CLOCK = 64.0  # one SM's port to L2 (Jia et al., arXiv 1804.06826, table 3.1)
 WORKSPACE_BYTES = 4.0  # split-K's partial results are FP32 or INT32
 
+LIMITED = ("pascal", "volta", "turing")  # architectures of 12 and 16 nm, for which `simt_flop_per_j` was fitted
+
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What the spec sheet does not say; the values are a priori, common to all devices."""
+    """What the spec sheet does not say; the values are a priori but for `simt_flop_per_j`, common to all devices."""
 
     issue: float = 0.92  # share of issue slots that the main loop fills with arithmetic
     dram: float = 0.82  # achievable share of DRAM bandwidth
@@ -47,6 +50,9 @@ class Constants:
     overlap: float = 0.15  # share of the lesser of two resources that does not overlap with the greater
     simt_fragments: float = 2.5  # shared-memory wavefronts of SIMT fragment loads against the least possible
     clock: float = 1.0  # multiplier on the sustained clock
+    # What CUDA cores reach for each watt where power holds a card back: 0.058 TFLOP/J on a T4, 0.062 on a P4 in long
+    # FP32 GEMMs (NeuSight's linear test rows, sitar-lab/NeuSight @ 6945927d).
+    simt_flop_per_j: float = 0.060e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,10 @@ class Tiles:
     squarest: bool = True
     constants: Constants = Constants()
     _tables: dict[Precision, TileTable] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def unlimited(self) -> Tiles:
+        """The same with no power limit: what calibrations correct, whose timings say how far it holds a card back."""
+        return replace(self, constants=replace(self.constants, simt_flop_per_j=inf))
 
     def table(self, precision: Precision) -> TileTable:
         """The tiles among which `gemms` chooses; made once for each precision."""
@@ -93,10 +103,18 @@ class Tiles:
         launched = np.array([op.op != "fused" for op in streams.ops])
         return Estimates(self.constants.launch_s * launched + streams.bytes / rate, "analytical")
 
+    def clock_hz(self, precision: Precision) -> float:
+        """The clock in long GEMMs: the sustained one, or on CUDA cores the one that the board's power limit allows."""
+        c, device, rate = self.constants, self.device, self.device.rate(precision)
+        if rate.unit != "simt" or device.power_w is None or device.architecture not in LIMITED:
+            return device.sustained_clock_hz * c.clock
+        flop_per_clock = 2 * rate.macs_per_clock * device.sms * c.issue
+        return min(device.sustained_clock_hz, c.simt_flop_per_j * device.power_w / flop_per_clock) * c.clock
+
     def times(self, gemms: Gemms, table: TileTable, splits: np.ndarray) -> np.ndarray:
         """Seconds of every GEMM, tile and split [tiles, splits, shapes]; infinite where k is too short to split."""
         c, device = self.constants, self.device
-        clock = device.sustained_clock_hz * c.clock
+        clock = self.clock_hz(gemms.precision)
         size, out_size = gemms.precision.operand.bytes, gemms.precision.output.bytes
         m, n, k, batch = gemms.m, gemms.n, gemms.k, gemms.batch  # [shapes], the last axis of all arrays
         rows, columns = np.ceil(m / table.m[:, None]), np.ceil(n / table.n[:, None])  # of tiles [tiles, shapes]
@@ -110,7 +128,7 @@ class Tiles:
         memory = (batch * reads)[:, None] + batch * writes * (splits == 1)
         memory /= np.minimum(1.0, ctas * (2.0 / device.sms))  # half of the SMs saturate DRAM
         memory /= c.dram * device.dram_bytes_per_s
-        memory = _combine(self._l2_s(ctas, steps, table, size), memory, c.overlap)
+        memory = _combine(self._l2_s(ctas, steps, table, size, clock), memory, c.overlap)
 
         compute, waves = self._waves(ctas, table, gemms.precision)
         compute *= steps
@@ -125,7 +143,7 @@ class Tiles:
 
     def _waves(self, ctas: np.ndarray, table: TileTable, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
         """Cycles of one k-step of all waves, and how many epilogues they expose [tiles, splits, shapes]."""
-        lone, busy = self._step_cycles(table, precision)
+        lone, busy = self.step_cycles(table, precision)
         slots = _each(self.device.sms * table.resident)
         full = np.floor(ctas / slots)
         rest = ctas - full * slots  # CTAs of the last wave
@@ -135,14 +153,13 @@ class Tiles:
         cycles += full * _each(np.maximum(table.resident * busy, lone))
         return cycles, full / _each(table.resident) + last
 
-    def _l2_s(self, ctas: np.ndarray, steps: np.ndarray, table: TileTable, size: float) -> np.ndarray:
+    def _l2_s(self, ctas: np.ndarray, steps: np.ndarray, table: TileTable, size: float, clock: float) -> np.ndarray:
         """Seconds in which both operands of all k-steps come from L2 [tiles, splits, shapes]."""
         stage = (table.m + table.n) * table.k * size  # bytes of both operands in one k-step
-        clock = self.device.sustained_clock_hz * self.constants.clock
         rate = np.minimum(self.device.l2_bytes_per_clock, SM_BYTES_PER_CLOCK * np.minimum(ctas, self.device.sms))
         return ctas * steps * _each(stage / (self.constants.l2 * clock)) / rate
 
-    def _step_cycles(self, table: TileTable, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
+    def step_cycles(self, table: TileTable, precision: Precision) -> tuple[np.ndarray, np.ndarray]:
         """Cycles of one k-step of a lone CTA (latency shows), and of one among many (throughput) [tiles]."""
         c, rate = self.constants, self.device.rate(precision)
         size = precision.operand.bytes

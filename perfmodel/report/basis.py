@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isnan
 
 from perfmodel.cost.estimate import merge_bases
 from perfmodel.report.text import percent
 from perfmodel.simulate import RunCost, StepCost
 
 MODELLED = ("calibrated", "analytical", "roofline")
+INTERVAL_NOTE = (
+    "90 %: where times of such kernels lie nine times in ten, by how wrong the model was where it was checked "
+    "(docs/accuracy.md), or by a profile's own scatter. What moves together adds up; in a ratio it cancels."
+)
+
+
+def interval_notes(intervals: Iterable[tuple[float, float]]) -> list[str]:
+    """What the column "90 %" is; nothing where none of these intervals is known."""
+    return [] if all(isnan(low) for low, _ in intervals) else [INTERVAL_NOTE]
 
 
 def source_words(basis: str) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isnan, nan
 
 import pandas as pd
 
 from perfmodel.cost.estimate import merge_bases
-from perfmodel.lowering import KINDS, PASSES
+from perfmodel.cost.spread import Spread
+from perfmodel.lowering import KINDS, PASSES, Work
 from perfmodel.report.table import Table
-from perfmodel.report.text import milliseconds, percent
+from perfmodel.report.text import interval, milliseconds, percent
 from perfmodel.simulate import StepCost
 
 GROUPS = ("layer", "pass", "kind")
+FINEST = ("layer", "pass", "kind")  # what a row of the frame is of, with its precision
 
 
 def breakdown_frame(steps: Mapping[str, StepCost]) -> pd.DataFrame:
-    """One row for each precision, layer, pass and kind of work; time, bytes and FLOP of all its launches."""
+    """One row for each precision, layer, pass and kind of work: time, 90 % interval, bytes and FLOP of all launches."""
     rows = [
         {
             "precision": precision, "layer": work.layer, "pass": work.pass_, "kind": work.kind, "time_s": seconds,
@@ -32,14 +35,41 @@ def breakdown_frame(steps: Mapping[str, StepCost]) -> pd.DataFrame:
     order = list(steps)  # the images come before all layers of their precision, whenever they are converted
     rows.sort(key=lambda row: (order.index(row["precision"]), row["layer"] != "input"))
     frame = pd.DataFrame(rows)
-    return frame.groupby(["precision", "layer", "pass", "kind"], sort=False, as_index=False).agg(
+    frame = frame.groupby(["precision", *FINEST], sort=False, as_index=False).agg(
         time_s=("time_s", "sum"), launches=("launches", "sum"), flop=("flop", "sum"), bytes=("bytes", "sum"),
         kernel=("kernel", "first"), proxy=("proxy", "first"), basis=("basis", lambda bases: merge_bases(*bases)),
     )  # fmt: skip
+    ends = interval_frame(steps, FINEST)
+    found = frame.merge(ends, how="left", on=["precision", *FINEST], validate="one_to_one")
+    frame[["low_s", "high_s"]] = found[["low_s", "high_s"]]
+    return frame
 
 
-def breakdown_table(frame: pd.DataFrame, by: str, title: str, notes: tuple[str, ...] = ()) -> Table:
-    """Milliseconds and share of each layer, pass or kind, precisions side by side, with their sums in the last row."""
+def interval_frame(steps: Mapping[str, StepCost], by: Sequence[str]) -> pd.DataFrame:
+    """`low_s` and `high_s` for each precision and group, NaN where not known; first of everything, as `total`."""
+    rows = []
+    for precision, step in steps.items():
+        groups: dict[tuple, list[int]] = {("total",) * len(by): list(range(len(step.works)))}
+        for i, work in enumerate(step.works):
+            groups.setdefault(tuple(_attribute(work, name) for name in by), []).append(i)
+        for names, chosen in groups.items():
+            seconds, widths = step.seconds[chosen], step.prices.take(chosen).widths
+            spread = Spread.of([step.works[i].kernel for i in chosen], seconds.tolist(), widths)
+            rows.append((precision, *names, *spread.interval(float(seconds.sum()))))
+    return pd.DataFrame(rows, columns=["precision", *by, "low_s", "high_s"])
+
+
+def _attribute(work: Work, name: str) -> str:
+    return work.pass_ if name == "pass" else getattr(work, name)
+
+
+def breakdown_table(
+    frame: pd.DataFrame, by: str, title: str, notes: tuple[str, ...] = (), intervals: pd.DataFrame | None = None
+) -> Table:
+    """Milliseconds and share of each layer, pass or kind, precisions side by side, with their sums in the last row.
+
+    `intervals` is the `interval_frame` by the same; one column for each precision where any is known.
+    """
     wide = frame.pivot_table(index=by, columns="precision", values="time_s", aggfunc="sum", sort=False)
     wide = wide[list(dict.fromkeys(frame["precision"]))]
     order = {"layer": layer_order(frame), "pass": (*PASSES, "update"), "kind": KINDS}[by]
@@ -52,9 +82,25 @@ def breakdown_table(frame: pd.DataFrame, by: str, title: str, notes: tuple[str, 
         seconds, share = f"{precision}_time_s", f"{precision}_share"
         table[seconds] = wide[precision].to_numpy()
         table[share] = table[seconds] / sums[precision]
-        headers |= {seconds: f"{precision} ms", share: "share"}
+        headers[seconds] = f"{precision} ms"
+        known = None if intervals is None else _interval_texts(intervals, precision, by, wide.index)
+        if known is not None:
+            table[f"{precision}_interval"] = known
+            headers[f"{precision}_interval"] = "90 %"
+        headers[share] = "share"
         show |= {seconds: milliseconds, share: percent}
     return Table(title, table, show, headers, notes)
+
+
+def _interval_texts(intervals: pd.DataFrame, precision: str, by: str, names: Sequence[str]) -> list[str | None] | None:
+    """The interval of each row as text; None where none is known. The last row is the total."""
+    rows = intervals[intervals["precision"] == precision]
+    ends = dict(zip(rows[by].tolist()[1:], zip(rows["low_s"][1:], rows["high_s"][1:], strict=True), strict=True))
+    total = tuple(rows.iloc[0][["low_s", "high_s"]])
+    if isnan(total[0]):
+        return None
+    found = [ends.get(name, (nan, nan)) for name in names[:-1]]
+    return [interval(milliseconds, *one) for one in (*found, total)]
 
 
 def layer_order(frame: pd.DataFrame) -> list[str]:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from perfmodel.report.table import Table
-from perfmodel.report.text import duration, ratio, signed_percent, span
+from perfmodel.report.text import duration, interval, ratio, signed_percent, span, widest
 from perfmodel.simulate import Comparison, RunCost
 from perfmodel.traces import Trace
 from perfmodel.whatif import UNCHANGED, Priced
 
 HEADERS = {
     "training": "training", "epochs": "epochs", "epochs_by_precision": "epochs by precision", "time": "time",
-    "speedup": "speedup", "against_run": "against the run", "basis": "basis",
+    "speedup": "speedup", "interval": "90 %", "against_run": "against the run", "basis": "basis",
 }  # fmt: skip
 
 
@@ -45,7 +45,10 @@ def whatif_table(frame: pd.DataFrame, title: str, priced: Sequence[Priced], note
     for column, show, first, last in ends:
         pairs = zip(frame[first], frame[last], strict=True)
         shown[column] = [span(show, low, high) for low, high in pairs]
-    return Table(title, shown, headers=HEADERS, notes=(*changed, *notes))
+    ends = zip(frame["speedup_interval_low"], frame["speedup_interval_high"], strict=True)
+    shown["interval"] = [interval(ratio, low, high) for low, high in ends]
+    headers = {name: text for name, text in HEADERS.items() if name != "interval" or shown["interval"].notna().any()}
+    return Table(title, shown, headers=headers, notes=(*changed, *notes))
 
 
 def unchanged_note() -> str:
@@ -58,11 +61,13 @@ def _row(name: str, runs: Sequence[RunCost], counts: str, comparison: Comparison
     paired = seconds if len(seconds) == len(base) else seconds * len(base)
     changes = [one / other - 1 for one, other in zip(paired, base, strict=True)]
     speedups = [comparison.fp32.seconds / one for one in seconds]
+    low, high = widest(run.speedup_interval(comparison.fp32) for run in runs)
     epochs = sorted({run.epochs for run in runs})
     return {
         "training": name, "epochs": " … ".join(map(str, dict.fromkeys((epochs[0], epochs[-1])))),
         "epochs_by_precision": counts, "time_low_s": min(seconds), "time_high_s": max(seconds),
-        "speedup_low": min(speedups), "speedup_high": max(speedups), "against_run_low": min(changes),
+        "speedup_low": min(speedups), "speedup_high": max(speedups),
+        "speedup_interval_low": low, "speedup_interval_high": high, "against_run_low": min(changes),
         "against_run_high": max(changes), "basis": runs[0].basis,
     }  # fmt: skip
 

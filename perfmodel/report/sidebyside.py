@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pandas as pd
+from pandas import isna
 
 from perfmodel.devices import Device
 from perfmodel.lowering import PASSES
+from perfmodel.report.basis import interval_notes
 from perfmodel.report.scheme_formats import schedule_words
 from perfmodel.report.table import Table
-from perfmodel.report.text import duration, milliseconds, percent, ratio
+from perfmodel.report.text import duration, interval, milliseconds, percent, ratio
 from perfmodel.report.units import units_note
 from perfmodel.schemes import gemm_choice
 from perfmodel.sidebyside import GROUPS, Refused, SchemeCost, SideBySide, StretchCost
@@ -19,9 +21,11 @@ from perfmodel.units import GIGA, grouped
 SHARES = {f"{group}_share": group for group in GROUPS}
 HEADERS = {
     "scheme": "scheme", "epoch_s": "time/epoch", "run_s": "whole run", "speedup": "speedup",
-    "bit_speedup": "by BitOPs", "gemm_share": "GEMM", "conversions_share": "conversions", "update_share": "update",
+    "interval": "90 %", "bit_speedup": "by BitOPs", "gemm_share": "GEMM", "conversions_share": "conversions",
+    "update_share": "update",
     "other_share": "other", "bit_share": "BitOPs", "traffic_bytes": "GB/iteration", "basis": "basis",
 }  # fmt: skip
+ENDS = ("run_low_s", "run_high_s", "speedup_low", "speedup_high")  # of 90 % intervals
 SHOW = {
     "epoch_s": duration, "run_s": duration, "speedup": ratio, "bit_speedup": ratio, **dict.fromkeys(SHARES, percent),
     "bit_share": percent, "traffic_bytes": lambda moved: f"{moved / GIGA:.3g}",
@@ -47,13 +51,15 @@ def schemes_frame(result: SideBySide) -> pd.DataFrame:
 def _row(result: SideBySide, cost: SchemeCost | Refused) -> dict:
     row = {"network": result.network.name, "scheme": cost.scheme.name, "title": cost.scheme.title}
     if isinstance(cost, Refused):
-        empty = dict.fromkeys(name for name in HEADERS if name not in row)
+        empty = dict.fromkeys(name for name in (*HEADERS, *ENDS) if name not in row and name != "interval")
         return row | empty | {"proxies": None, "refusal": refusal_text(cost)}
     bits = result.relative_bit_operations(cost)
+    (run_low, run_high), (low, high) = cost.interval(), result.speedup_interval(cost)
     return row | {
         "epoch_s": cost.epoch_s, "run_s": cost.seconds, "speedup": result.speedup(cost), "bit_speedup": 1 / bits,
         **{column: cost.share(group) for column, group in SHARES.items()}, "bit_share": bits,
         "traffic_bytes": cost.bytes, "basis": cost.basis, "proxies": "; ".join(cost.proxies), "refusal": None,
+        "run_low_s": run_low, "run_high_s": run_high, "speedup_low": low, "speedup_high": high,
     }  # fmt: skip
 
 
@@ -80,7 +86,8 @@ def _stretch_rows(result: SideBySide, cost: SchemeCost | Refused, device: Device
         seconds = one.step.total.seconds
         yield names | {
             "formats": one.label, "iterations": one.iterations, "iterations_share": one.iterations / cost.iterations,
-            "step_s": seconds, "speedup": fp32 and fp32 / seconds,
+            "step_s": seconds, **dict(zip(("step_low_s", "step_high_s"), one.step.interval(), strict=True)),
+            "speedup": fp32 and fp32 / seconds,
             **{f"{group}_s": one.seconds[group] for group in GROUPS}, "traffic_bytes": one.bytes,
             "bit_operations": float(one.bit_operations), "units": ", ".join(units_of_passes(one, device)),
             "basis": one.step.total.basis, "proxies": "; ".join(one.step.proxies), "refusal": None,
@@ -98,7 +105,10 @@ def schemes_tables(result: SideBySide, device: Device, title: str, notes: tuple[
     frame = schemes_frame(result)
     codes = {one.scheme.name: f"refused, {one.error.problems[0].code}" for one in result.refused}
     frame["basis"] = [codes.get(name, basis) for name, basis in zip(frame["scheme"], frame["basis"], strict=True)]
-    first = Table(title, frame, SHOW, HEADERS, notes)
+    ends = zip(frame["speedup_low"], frame["speedup_high"], strict=True)
+    frame["interval"] = [None if isna(low) else interval(ratio, low, high) for low, high in ends]
+    headers = {name: text for name, text in HEADERS.items() if name != "interval" or frame["interval"].notna().any()}
+    first = Table(title, frame, SHOW, headers, notes)
     changing = [cost.scheme.name for cost in result.priced if len(cost.stretches) > 1]
     frame = stretches_frame(result, device)
     frame = frame[frame["scheme"].isin(changing)]
@@ -116,6 +126,7 @@ def compare_notes(result: SideBySide, device: Device) -> tuple[str, ...]:
         f"Trained: {grouped(result.run.epochs)} x {grouped(result.run.iterations)} iterations of batch "
         f"{grouped(result.run.batch)} ({grouped(result.run.samples)} images an epoch), the same with every scheme.",
         COLUMNS,
+        *interval_notes(cost.interval() for cost in costs),
         *(f"{cost.scheme.name}: {schedule_words(cost.scheme)}." for cost in result.priced if len(cost.stretches) > 1),
         *findings(result, device),
         units_note(device, (one.step for cost in costs for one in cost.stretches)),

@@ -26,7 +26,9 @@ UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"), (1e-3, "millise
 
 
 def schemes_figure(frame: pd.DataFrame, title: str, subtitle: str = "", note: str = "") -> Figure:
-    """The rows of `schemes_frame` as stacked bars from zero; a scheme without a price is named with its refusal.
+    """The rows of `schemes_frame` as stacked bars from zero, whiskers where the time's interval is known.
+
+    A scheme without a price is named with its refusal.
 
     Raises `ValueError` for an empty frame, a missing column or no price at all: mistakes of the program.
     """
@@ -41,7 +43,7 @@ def schemes_figure(frame: pd.DataFrame, title: str, subtitle: str = "", note: st
         _draw(axes, frame)
         axes.set_yticks(range(len(labels)), labels, fontsize=style.TICK)
         axes.set_ylim(len(labels) - 0.4, -0.6)  # the first on top
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(PARTS))
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(PARTS) + 1)
         style.clean(axes, "x")
         return style.settle(figure)
 
@@ -55,10 +57,28 @@ def _draw(axes: Axes, frame: pd.DataFrame) -> None:
         parts = times * frame[column].astype(float).fillna(0.0).to_numpy()
         axes.barh(range(len(frame)), parts, 0.72, left, label=word, **style.kind_style(kind))
         left += parts
-    for place, (end, row) in enumerate(zip(left, frame.itertuples(), strict=True)):
-        axes.text(end + 0.01 * left.max(), place, _words(row), va="center", fontsize=style.SMALL, bbox=BEHIND_WORDS)
-    axes.set_xlim(0, BEHIND * left.max())
+    ends = _draw_intervals(axes, frame, left)
+    for place, (end, row) in enumerate(zip(ends, frame.itertuples(), strict=True)):
+        axes.text(end + 0.01 * ends.max(), place, _words(row), va="center", fontsize=style.SMALL, bbox=BEHIND_WORDS)
+    axes.set_xlim(0, BEHIND * ends.max())
     axes.set_xlabel(f"{unit} for an epoch")
+
+
+def _draw_intervals(axes: Axes, frame: pd.DataFrame, times: np.ndarray) -> np.ndarray:
+    """The 90 % interval of each bar that has one, as a whisker; returns where bar and whisker end."""
+    if "run_low_s" not in frame.columns:
+        return times
+    low, high = (frame[name].astype(float) / frame["run_s"].astype(float) for name in ("run_low_s", "run_high_s"))
+    known = low.notna().to_numpy()
+    middle, rows = times[known], np.flatnonzero(known)
+    reach = np.stack([middle * (1 - low[known]), middle * (high[known] - 1)])
+    if len(rows):
+        axes.errorbar(
+            middle, rows, xerr=reach, fmt="none", ecolor=style.BLACK, elinewidth=1, capsize=2.5, label="90 % interval"
+        )
+    ends = times.copy()
+    ends[known] = middle + reach[1]
+    return ends
 
 
 def _words(row) -> str:

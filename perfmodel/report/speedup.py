@@ -8,14 +8,16 @@ from math import nan
 import pandas as pd
 
 from perfmodel.devices import Device
+from perfmodel.report.basis import interval_notes
 from perfmodel.report.table import Table
-from perfmodel.report.text import duration, percent, ratio, span
+from perfmodel.report.text import duration, interval, percent, ratio, span, widest
 from perfmodel.report.units import units_note
 from perfmodel.simulate import Comparison, RunCost
 
 HEADERS = {
     "trace": "trace", "training": "training", "epochs": "epochs", "time": "time", "speedup": "speedup",
-    "same_epochs": "at equal epochs", "epoch_factor": "by fewer epochs", "overhead": "conversions", "basis": "basis",
+    "interval": "90 %", "same_epochs": "at equal epochs", "epoch_factor": "by fewer epochs",
+    "overhead": "conversions", "basis": "basis",
 }  # fmt: skip
 SPANS = (
     ("time", "time_low_s", "time_high_s", duration),
@@ -35,7 +37,8 @@ def speedup_frame(names: Sequence[str], comparisons: Sequence[Comparison]) -> pd
 
     Columns that may be a range come as `_low` and `_high`, equal where the trace is known: `time_low_s`,
     `speedup_low`, `equal_epoch_speedup_low`, `overhead_share_low` and so on; the others are `epochs`, `epoch_factor`,
-    `basis`, `proxies`.
+    `basis`, `proxies`. `time_interval_low_s` to `speedup_interval_high` are the ends of 90 % intervals, over all that
+    the trace leaves open; NaN where not known.
     """
     pairs = zip(names, comparisons, strict=True)
     return pd.DataFrame([row for name, comparison in pairs for row in _rows(name, comparison)])
@@ -46,7 +49,10 @@ def speedup_table(frame: pd.DataFrame, title: str, notes: tuple[str, ...]) -> Ta
     shown = frame[["trace", "training", "epochs", "epoch_factor", "basis"]].copy()
     for column, first, last, show in SPANS:
         shown[column] = [span(show, a, b) for a, b in zip(frame[first], frame[last], strict=True)]
-    return Table(title, shown, {"epoch_factor": ratio}, HEADERS, notes)
+    ends = zip(frame["speedup_interval_low"], frame["speedup_interval_high"], strict=True)
+    shown["interval"] = [interval(ratio, low, high) for low, high in ends]
+    headers = {name: text for name, text in HEADERS.items() if name != "interval" or shown["interval"].notna().any()}
+    return Table(title, shown, {"epoch_factor": ratio}, headers, notes)
 
 
 def speedup_notes(comparisons: Sequence[Comparison], device: Device) -> tuple[str, ...]:
@@ -56,7 +62,8 @@ def speedup_notes(comparisons: Sequence[Comparison], device: Device) -> tuple[st
     units = units_note(device, (step for run in runs for step in run.steps.values()))
     if ("tf32", "fp32") in device.rates:
         units += " Frameworks may run FP32 convolutions as TF32 on this chip: breakdown --precision fp32,tf32 compares."
-    return (*NOTES, units, *([f"Proxies: {', '.join(proxies)}."] if proxies else []))
+    known = interval_notes(run.interval() for run in runs)
+    return (*NOTES, *known, units, *([f"Proxies: {', '.join(proxies)}."] if proxies else []))
 
 
 def _rows(name: str, comparison: Comparison) -> Iterator[dict]:
@@ -76,11 +83,15 @@ def _figures(costs: tuple[RunCost, ...], fp32: RunCost) -> dict:
     seconds = sorted(cost.seconds for cost in costs)
     speedups = sorted(fp32.seconds / cost.seconds for cost in costs)
     shares = sorted(cost.overhead_s / cost.seconds for cost in costs)
+    time_low, time_high = widest(cost.interval() for cost in costs)
+    ratio_low, ratio_high = widest(cost.speedup_interval(fp32) for cost in costs)
     return {
         "epochs": costs[0].epochs,
         "time_low_s": seconds[0], "time_high_s": seconds[-1],
+        "time_interval_low_s": time_low, "time_interval_high_s": time_high,
         "speedup_low": speedups[0], "speedup_high": speedups[-1],
         "equal_epoch_speedup_low": speedups[0] / factor, "equal_epoch_speedup_high": speedups[-1] / factor,
+        "speedup_interval_low": ratio_low, "speedup_interval_high": ratio_high,
         "epoch_factor": factor,
         "overhead_share_low": shares[0], "overhead_share_high": shares[-1],
         "basis": costs[0].basis,

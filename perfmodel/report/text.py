@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import isnan, nan
 
 from perfmodel.units import hours_minutes
 
@@ -68,3 +69,18 @@ def span(show: Callable[[float], str], low: float, high: float) -> str:
     """
     ends = show(low), show(high)
     return ends[0] if ends[0] == ends[1] else " … ".join(ends)
+
+
+def widest(ends: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """The least and the greatest of several intervals' ends; NaN where one is not known."""
+    low, high = zip(*ends, strict=True)
+    return (nan, nan) if any(map(isnan, low)) else (min(low), max(high))
+
+
+def interval(show: Callable[[float], str], low: float, high: float) -> str | None:
+    """Both ends of an interval; None where it is not known.
+
+    >>> interval(ratio, 1.201, 1.202), interval(ratio, float("nan"), float("nan"))
+    ('1.20x … 1.20x', None)
+    """
+    return None if isnan(low) else f"{show(low)} … {show(high)}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import nan
 
 from perfmodel.cost.estimate import merge_bases
+from perfmodel.cost.spread import EVERYTHING_KNOWN, Spread, ratio_interval
 from perfmodel.errors import InputError, PerfModelError
 from perfmodel.lowering import KINDS
 from perfmodel.networks import Network
@@ -90,6 +92,15 @@ class SchemeCost:
         """The whole run."""
         return float(sum(one.step.total.seconds * one.iterations for one in self.stretches))
 
+    @cached_property
+    def spread(self) -> Spread:
+        """How far the whole run may be off."""
+        return sum((one.step.spread * one.iterations for one in self.stretches), EVERYTHING_KNOWN)
+
+    def interval(self) -> tuple[float, float]:
+        """The 90 % interval of the whole run's seconds; NaN where one kernel's is not known."""
+        return self.spread.interval(self.seconds)
+
     @property
     def epoch_s(self) -> float:
         """Mean seconds of an epoch."""
@@ -156,6 +167,12 @@ class SideBySide:
     def speedup(self, cost: SchemeCost) -> float | None:
         """FP32's time over this one's; None where FP32 has no price."""
         return self.fp32.seconds / cost.seconds if isinstance(self.fp32, SchemeCost) else None
+
+    def speedup_interval(self, cost: SchemeCost) -> tuple[float, float]:
+        """The 90 % interval of `speedup`; NaN where it is not known."""
+        if not isinstance(self.fp32, SchemeCost):
+            return nan, nan
+        return ratio_interval(self.fp32.seconds, self.fp32.spread, cost.seconds, cost.spread)
 
     def relative_bit_operations(self, cost: SchemeCost) -> float:
         """Bit operations against FP32's."""

@@ -136,7 +136,7 @@ def test_bundled_networks_by_name(cli):
     assert found.code == 0
     title = found.out.splitlines()[0]
     assert title == "One training step of resnet20, batch 256: t4, implicit GEMM, model tiles"
-    assert "\nGEMMs on t4 at 1350 MHz: " in found.out
+    assert "\nGEMMs on t4: fp32 (sums in fp32) on CUDA cores at 892 MHz, fp16 " in found.out
 
 
 def test_a_device_that_lacks_a_format(cli):

@@ -121,7 +121,7 @@ def test_a_refused_scheme_has_a_row(cli):
     found = cli("compare", "resnet20", "--schemes", "mixed,muppet", "--device", "p100")
     lines = found.out.splitlines()
     assert (found.code, found.err) == (0, "")
-    assert lines[5].split() == ["muppet", *["–"] * 10, "refused,", "E1103"]
+    assert lines[5].split() == ["muppet", *["–"] * 11, "refused,", "E1103"]
     assert "Refused: muppet: E1103 device p100: has no unit for int8. It computes in fp16, fp32, fp64." in lines
 
 

@@ -52,7 +52,7 @@ def test_help_of_each_verb(cli, verb):
         (
             "",
             "E1000 verb '' is not known. Known: speedup, trace, breakdown, compare, policy, reproduce, predict, "
-            "profile, check, kernels",
+            "calibrate, validate, profile",
         ),
         ("common", "E1000 verb 'common' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
@@ -73,6 +73,8 @@ WRONG = {
     "breakdown": (("breakdown", "one.toml", "--batch", "0"), "E1105", "--batch"),
     "reproduce": (("reproduce", "table4"), "E1009", "target"),
     "predict": (("predict", "gemms.csv", "-o", "a.txt"), "E1904", "a.txt:"),
+    "calibrate": (("calibrate", "--device", "h300", "gemms.csv"), "E1001", "device"),
+    "validate": (("validate", "--data", "nope"), "E1602", "nope:"),
     "profile": (("profile", "one.toml", "--simulate", "drift"), "E2003", "-o"),
     "check": (("check", "nope.jsonl"), "E1201", "nope.jsonl"),
     "kernels": (("kernels", "h300"), "E1001", "device"),

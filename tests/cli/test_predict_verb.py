@@ -11,13 +11,14 @@ def test_seconds_by_hand(cli, here):
     # (8 + 8 + 4)·4 B = 80 B; in FP16, k padded to 8: (16 + 16 + 4)·2 B, three times.
     assert (found.code, found.err) == (0, "")
     assert found.out == (
-        "name,m,n,k,batch,precision,seconds,basis,tile\nfc,2,2,4,,,0.08,roofline,\nhalf,2,2,4,3,fp16,0.216,roofline,\n"
+        "name,m,n,k,batch,precision,seconds,basis,tile,low_s,high_s\n"
+        "fc,2,2,4,,,0.08,roofline,,,\nhalf,2,2,4,3,fp16,0.216,roofline,,,\n"
     )
 
 
 def test_the_tile_is_named(cli):
     found = cli("predict", "gemms.csv", "--tile", "32x32", "--no-split-k")
-    assert found.out.splitlines()[1].endswith(",analytical,32x32x8")
+    assert found.out.splitlines()[1].endswith(",analytical,32x32x8,,")
 
 
 def test_output_to_a_file(cli, here):
@@ -29,16 +30,18 @@ def test_output_to_a_file(cli, here):
 
 def test_a_file_may_replace_its_source(cli, here):
     assert cli("predict", "gemms.csv", *SLOW, "-o", "gemms.csv").code == 0
-    assert (here / "gemms.csv").read_text() == "m,n,k,seconds,basis,tile\n2,2,4,0.08,roofline,\n"
-    again = cli("predict", "gemms.csv")  # three columns that stand there already: three lines
+    assert (here / "gemms.csv").read_text() == "m,n,k,seconds,basis,tile,low_s,high_s\n2,2,4,0.08,roofline,,,\n"
+    again = cli("predict", "gemms.csv")  # five columns that stand there already: five lines
     assert again.code == 2
-    assert [line.split()[3] for line in again.err.splitlines()] == ["'seconds'", "'basis'", "'tile'"]
+    assert [line.split()[3] for line in again.err.splitlines()] == [
+        "'seconds'", "'basis'", "'tile'", "'low_s'", "'high_s'",
+    ]  # fmt: skip
 
 
 def test_hostile_cells_do_not_reach_the_terminal(cli, here):
     (here / "gemms.csv").write_text('note,m,n,k\n"\x1b[31m\x07\nsecond \u202eline",2,2,4\n')
     found = cli("predict", "gemms.csv", *SLOW)
-    assert found.out.splitlines()[1:] == ["\\x1b[31m\\x07\\nsecond \\u202eline,2,2,4,0.08,roofline,"]
+    assert found.out.splitlines()[1:] == ["\\x1b[31m\\x07\\nsecond \\u202eline,2,2,4,0.08,roofline,,,"]
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,7 @@ def test_breakdown_shows_the_transposes(cli, here):
     found = breakdown(cli, "--profile", "gpu.jsonl", "--by", "kind")
     rows = {row[0]: row for row in section(found.out, "One training step of conv")[1:]}
     # In INT8 the weights of fc for dgrad, conv's and fc's output gradients, and fc's input: 0.1 ms each.
-    assert rows["transpose"][1:] == ["–", "–", "–", "–", "0.4", rows["transpose"][-1]]
+    assert [rows["transpose"][i] for i in (1, 4, 7)] == ["–", "–", "0.4"]
     breakdown(cli, "--profile", "gpu.jsonl", "-o", "a.json")
     turned = [row for row in json.loads((here / "a.json").read_text())["rows"] if row["kind"] == "transpose"]
     assert {(row["layer"], row["pass"], row["precision"], row["launches"]) for row in turned} == {

@@ -53,9 +53,11 @@ def test_raw_values(cli, here):
     assert [float(row["overhead_share_low"]) for row in rows] == pytest.approx([0, 0.112 / 0.656, 2.688 / 8.064, 0])
     assert [row["proxies"] for row in rows] == ["", "", "dfx16 timed as fp16", "dfx16 timed as fp16"]
     assert list(rows[0]) == [
-        "trace", "network", "training", "epochs", "time_low_s", "time_high_s", "speedup_low", "speedup_high",
-        "equal_epoch_speedup_low", "equal_epoch_speedup_high", "epoch_factor", "overhead_share_low",
-        "overhead_share_high", "basis", "proxies", "device", "model", "mapping", "tile", "no_split_k", "overhead",
+        "trace", "network", "training", "epochs", "time_low_s", "time_high_s", "time_interval_low_s",
+        "time_interval_high_s", "speedup_low", "speedup_high", "equal_epoch_speedup_low", "equal_epoch_speedup_high",
+        "speedup_interval_low", "speedup_interval_high", "epoch_factor", "overhead_share_low",
+        "overhead_share_high", "basis", "proxies", "device", "model", "calibration", "mapping", "tile", "no_split_k",
+        "overhead",
     ]  # fmt: skip
     assert {row["device"] for row in rows} == {"slow.toml"}
     assert {row["overhead"] for row in rows} == {"current"}

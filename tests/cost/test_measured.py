@@ -1,6 +1,7 @@
 """Times are looked up, never scaled; what a profile lacks is filled with the filler's basis, or named."""
 
 from dataclasses import dataclass, field, replace
+from math import nan
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from perfmodel.cost import Roofline, Tiles
 from perfmodel.cost.estimate import Estimates, Gemms, merge_bases, price
 from perfmodel.cost.measured import Measured, NotTimed, is_device
+from perfmodel.cost.spread import UNKNOWN, Spreads
 from perfmodel.devices import find_device
 from perfmodel.errors import Unsupported
 from perfmodel.gemm import Gemm, find_precision
@@ -24,6 +26,8 @@ FP16, FP16_TO_FP32 = find_precision("fp16"), find_precision("fp16", "fp32", "fp3
 class Timing:
     kernel: Kernel
     seconds: float
+    low: float = nan
+    high: float = nan
 
 
 @dataclass
@@ -178,9 +182,10 @@ def test_a_profile_of_an_unknown_device(environment):
 
 def test_one_basis_for_all_or_one_for_each():
     seconds = np.array([3.0, 5.0])
-    assert list(Estimates(seconds, "given").rows()) == [(3.0, "given", ""), (5.0, "given", "")]
-    rows = Estimates(seconds, ["given", "measured"], np.array(["a", "b"])).rows()
-    assert list(rows) == [(3.0, "given", "a"), (5.0, "measured", "b")]
+    assert list(Estimates(seconds, "given").rows()) == [(3.0, "given", "", UNKNOWN), (5.0, "given", "", UNKNOWN)]
+    spreads = Spreads(np.array([0.1, 0.2]), np.array([0.3, 0.4]), "gemm")
+    rows = Estimates(seconds, ["given", "measured"], np.array(["a", "b"]), spreads).rows()
+    assert list(rows) == [(3.0, "given", "a", (0.1, 0.3, "gemm")), (5.0, "measured", "b", (0.2, 0.4, "gemm"))]
     with pytest.raises(ValueError, match="zip"):
         list(Estimates(seconds, ["given"]).rows())
 
@@ -204,3 +209,16 @@ def test_one_basis_for_all_or_one_for_each():
 )  # fmt: skip
 def test_names_of_devices(reported, title, same):
     assert is_device(reported, title) is same
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "own"),
+    [(0.9, 6.0, 0.796), (1.0, 1.0, 0.0), (1e-6, 1e-2, 3.865)],  # ln(high / low) / 2 · 1.645 / 1.96
+)
+def test_a_timings_interval_counts_in_log(low, high, own):
+    class Scattered(Profile):
+        def fastest(self, problem):
+            return Timing(Kernel(problem, "64x64x8"), 1.0, low, high)
+
+    (width,) = price(Measured(Scattered({}), T4), [Gemm(3, 5, 7)]).widths
+    assert width == pytest.approx((0.0, own, ""), abs=1e-3)

@@ -50,7 +50,10 @@ def twin(gemm, tile, split, device, constants=None, squarest=True):
     c = constants or Constants()
     rate = device.rates[gemm.precision.operand.name, gemm.precision.accumulator.name]
     size, out = gemm.precision.operand.bits / 8, gemm.precision.output.bits / 8
-    hertz = device.sustained_clock_hz * c.clock
+    hertz = device.sustained_clock_hz
+    if rate.unit == "simt" and device.power_w and device.architecture in ("pascal", "volta", "turing"):
+        hertz = min(hertz, c.simt_flop_per_j * device.power_w / (2 * rate.macs_per_clock * device.sms * c.issue))
+    hertz *= c.clock
     if split > 1 and gemm.k < 4 * tile.k * split:
         return inf
     resident = ctas_per_sm(tile, gemm.precision, device)
@@ -333,7 +336,7 @@ def test_a_faster_clock_is_never_slower(data, pair, factor):
 def test_more_sms_never_take_longer_to_compute(data, pair, more):
     """With memory and epilogue taken away: those of a partly filled chip are exposed more, by the model's design."""
     device, precision = pair
-    free = Constants(epilogue=0.0, l2=1e30)
+    free = Constants(epilogue=0.0, l2=1e30, simt_flop_per_j=1e30)  # power limits SMs, however many
     device = replace(device, dram_bytes_per_s=1e30, shared_bytes_per_clock=1e30)
     some = Gemms.of([data.draw(gemms(precision))])
     before, after = (

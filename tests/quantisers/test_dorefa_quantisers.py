@@ -62,7 +62,10 @@ def test_types_empty_and_32_bits():
         assert quantiser(np.array([[0.1234, -5.0]]), 32).tolist() == [[0.1234, -5.0]]
 
 
-@given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=1, max_size=12), st.integers(2, 12))
+@given(
+    st.lists(st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False), min_size=1, max_size=12),
+    st.integers(2, 12),
+)
 def test_range_order_and_idempotence(values, bits):
     x = np.sort(np.array(values, F))
     once = dorefa.gradients(x[None], bits)

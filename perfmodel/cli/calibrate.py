@@ -1,0 +1,58 @@
+"""`perfmodel calibrate --device D TIMINGS.csv -o CALIBRATION.toml`: what timings of a device teach about its model."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+
+from perfmodel.cli import common
+from perfmodel.errors import quote
+
+DESCRIPTION = """\
+Fit the model to timings of GEMMs on a device: 20 of a precision are enough, thousands are welcome. TIMINGS.csv has the
+columns m, n, k, seconds and optionally batch, precision, accumulate, op_a, op_b (N or T, as BLAS has them).
+What is learned goes to CALIBRATION.toml, for --calibration of predict, speedup, breakdown and compare."""
+
+
+def run(argv: list[str]) -> int:
+    """The verb; returns the exit code."""
+    parser = common.parser("calibrate", DESCRIPTION)
+    parser.add_argument("timings", metavar="TIMINGS.csv", help="the timings")
+    parser.add_argument("--device", required=True, metavar="D", help="the device timed: its name or .toml file")
+    parser.add_argument("--title", help="what was timed, for the file's title (default: the name of TIMINGS.csv)")
+    parser.add_argument("--source", help="where the timings come from (default: the name of TIMINGS.csv)")
+    parser.add_argument("--date", type=_date, help="YYYY-MM-DD of the timings (default: today)")
+    common.add_output_argument(parser, ".toml")
+    arguments = parser.parse_args(argv)
+    import os
+    from pathlib import Path
+
+    from perfmodel.calibrate import calibrate, read_timings
+    from perfmodel.calibration.files import calibration_text
+    from perfmodel.devices import find_device
+    from perfmodel.output import check_suffix, write_text
+    from perfmodel.report.calibration import tabulate_calibration
+
+    if arguments.output is not None:
+        check_suffix(arguments.output, (".toml",))
+    device = find_device(arguments.device)
+    name = os.path.basename(arguments.timings)
+    calibration = calibrate(
+        device, read_timings(Path(arguments.timings)), title=arguments.title or name, source=arguments.source or name,
+        date=arguments.date or datetime.date.today().isoformat(),
+    )  # fmt: skip
+    if arguments.output is not None:
+        write_text(arguments.output, calibration_text(calibration))
+    common.emit([tabulate_calibration(calibration)], None)
+    return 0
+
+
+def _date(text: str) -> str:
+    """A day as YYYY-MM-DD."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return datetime.date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{quote(text)} is not a day as YYYY-MM-DD")
