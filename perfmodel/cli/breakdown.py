@@ -21,9 +21,10 @@ def run(argv: list[str]) -> int:
 
     network, model = find_network(arguments.network), common.find_model(arguments)
     steps = {name: _price(network, name, model, arguments) for name in arguments.precision.split(",")}
-    frame, notes = breakdown_frame(steps), _notes(steps, model.device, arguments)
+    picture = suffix in common.figure_suffixes()
+    frame, notes = breakdown_frame(steps), _notes(steps, model.device, arguments, picture)
     title = f"One training step of {network.name}, batch {arguments.batch}"
-    if suffix in common.figure_suffixes():
+    if picture:
         from perfmodel.report.basis import source_words
         from perfmodel.report.figures import breakdown_figure, write_figure
 
@@ -76,14 +77,14 @@ def _price(network, precision: str, model, arguments):
     return step_cost(network, arguments.batch, scheme, formats, setting)
 
 
-def _notes(steps, device, arguments) -> tuple[str, ...]:
+def _notes(steps, device, arguments, picture: bool) -> tuple[str, ...]:
     """What each precision stands for, which units run it, what quantising costs, and where the numbers come from."""
-    from perfmodel.report.basis import coverage_note, interval_notes, step_parts
+    from perfmodel.report.basis import coverage_note, interval_notes, step_parts, totals_note
     from perfmodel.report.units import units_note
     from perfmodel.schemes import find_overhead, step_words
 
     notes = [f"{'; '.join(f'{name}: {step_words(name)}' for name in steps)}."]
-    notes += interval_notes(step.interval() for step in steps.values())
+    notes += totals_note(steps) if picture else interval_notes(step.interval() for step in steps.values())
     notes.append(units_note(device, steps.values()))
     proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
     notes += [f"Proxies: {', '.join(proxies)}."] if proxies else []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isnan
 
 from perfmodel.cost.estimate import merge_bases
-from perfmodel.report.text import percent
+from perfmodel.report.text import interval, milliseconds, percent
 from perfmodel.simulate import RunCost, StepCost
 
 MODELLED = ("calibrated", "analytical", "roofline")
@@ -19,6 +19,13 @@ INTERVAL_NOTE = (
 def interval_notes(intervals: Iterable[tuple[float, float]]) -> list[str]:
     """What the column "90 %" is; nothing where none of these intervals is known."""
     return [] if all(isnan(low) for low, _ in intervals) else [INTERVAL_NOTE]
+
+
+def totals_note(steps: Mapping[str, StepCost]) -> list[str]:
+    """The 90 % intervals of whole steps in words, for pictures that do not draw them; nothing where none is known."""
+    ends = {name: interval(milliseconds, *step.interval()) for name, step in steps.items()}
+    known = [f"{name} {text} ms" for name, text in ends.items() if text is not None]
+    return [f"Whole steps, 90 % interval: {', '.join(known)}."] if known else []
 
 
 def source_words(basis: str) -> str:
