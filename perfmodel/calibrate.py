@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from perfmodel.calibration.fit import LEAST_SHAPES, LEAST_TIMINGS, fit_group
-from perfmodel.calibration.priors import find_prior
+from perfmodel.calibration.priors import LARGEST_SCALE, find_prior
 from perfmodel.calibration.timings import Timings
-from perfmodel.cost.calibration import Calibration
+from perfmodel.cost.calibration import Calibration, Group
 from perfmodel.cost.estimate import Gemms
 from perfmodel.cost.residual import Prior
 from perfmodel.cost.tiles import Tiles
@@ -66,6 +66,7 @@ def calibrate(
     _check_enough(by_precision, source)
     model = Tiles(device).unlimited()
     groups = {name: fit_group(model, parts, prior, timings_a_point) for name, parts in by_precision.items()}
+    _check_sense(groups, source)
     return Calibration(device.name, title, source, device.name, date, groups)
 
 
@@ -80,6 +81,15 @@ def _check_enough(by_precision: Mapping[str, Sequence[Timings]], source: str) ->
             problems.append(Problem("E1625", f"{source}:", found, "Time more GEMMs, or drop these rows."))
     if problems:
         raise InputError(problems)
+
+
+def _check_sense(groups: Mapping[str, Group], source: str) -> None:
+    """Raise `InputError` (E1627) where timings are so far from each other that no correction can be kept on file."""
+    wild = [name for name, group in groups.items() if np.abs(group.residual.errors).max() > LARGEST_SCALE]
+    if wild:
+        wide = f"{np.exp(LARGEST_SCALE):.0f} times"
+        found = f"holds timings in {', '.join(wild)} that differ from the model by more than {wide}."
+        raise InputError.at("E1627", f"{source}:", found, "Give seconds of one call of each GEMM.")
 
 
 def _seconds(cell: str, place: str) -> float:

@@ -79,6 +79,17 @@ def test_one_shape_over_and_over_is_one_shape(csv):
         fitted(csv, "t4", "m,n,k,seconds\n" + "64,64,64,1e-4\n" * 20)
 
 
+def test_times_that_no_gpu_takes_are_refused(csv):
+    rows = "".join(f"1,1,{10**9 - i},{1e-7 if i % 2 else 1e5}\n" for i in range(40))
+    with pytest.raises(InputError, match=r"E1627 t\.csv: holds timings in fp32 that differ from the model by "):
+        fitted(csv, "t4", "m,n,k,seconds\n" + rows)
+
+
+def test_timings_too_regular_to_be_true_keep_an_interval(csv):
+    rows = "".join(f"{64 * m},64,64,1e-4\n" for m in range(1, 40))
+    assert fitted(csv, "t4", "m,n,k,seconds\n" + rows).groups["fp32"].quantile == 0.5
+
+
 def test_ten_shapes_twice_are_enough(csv):
     rows = "".join(f"{64 * m},64,64,1e-4\n" for m in range(1, 11))
     assert fitted(csv, "t4", "m,n,k,seconds\n" + rows + rows).groups["fp32"].timings == 20

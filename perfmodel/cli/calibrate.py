@@ -6,13 +6,15 @@ import argparse
 import datetime
 import re
 
-from perfmodel.cli import common
-from perfmodel.errors import quote
+from perfmodel.cli import common, complain
+from perfmodel.errors import Problem, quote
 
 DESCRIPTION = """\
 Fit the model to timings of GEMMs on a device: 20 of a precision are enough, thousands are welcome. TIMINGS.csv has the
 columns m, n, k, seconds and optionally batch, precision, accumulate, op_a, op_b (N or T, as BLAS has them).
 What is learned goes to CALIBRATION.toml, for --calibration of predict, speedup, breakdown and compare."""
+
+DOUBTFUL = 1.0  # mean error: beyond it, timings contradict each other
 
 
 def run(argv: list[str]) -> int:
@@ -44,6 +46,10 @@ def run(argv: list[str]) -> int:
     )  # fmt: skip
     if arguments.output is not None:
         write_text(arguments.output, calibration_text(calibration))
+    for group in calibration.groups.values():
+        if group.mape > DOUBTFUL:
+            found = f"predicted from each other, timings in {group.precision} are {group.mape:.0%} off on average."
+            complain(Problem("W1621", f"{name}:", found, "Are they seconds of one device, and of one call each?"))
     common.emit([tabulate_calibration(calibration)], None)
     return 0
 

@@ -37,6 +37,14 @@ def test_timings_in_corrected_predictions_out(cli, timed):
     assert high / low < float(plain[7]) / float(plain[6])
 
 
+def test_timings_that_contradict_each_other_are_doubted(cli, timed):
+    rows = "".join(f"{64 * (1 + i % 12)},64,64,{1e-5 * 100 ** (i % 3)}\n" for i in range(36))
+    (timed / "odd.csv").write_text("m,n,k,seconds\n" + rows)
+    found = cli("calibrate", "--device", "v100", "odd.csv")
+    assert found.code == 0
+    assert found.err.startswith("W1621 odd.csv: predicted from each other, timings in fp32 are ")
+
+
 def test_the_device_has_one_of_its_own(cli, timed):
     default = cli("predict", "one.csv", "--device", "v100").out
     assert default.splitlines()[1].split(",")[4] == "calibrated"
