@@ -94,14 +94,20 @@ def tiles_two(lessons: Sequence[Lesson]) -> Model:
     """a·body + c: `tiles` with a fitted clock (as a factor on all but the launch), and launch with timing overhead."""
     body = np.concatenate([_body(one.problems)[one.at] for one in lessons])
     seconds = np.concatenate([one.seconds for one in lessons])
+    at = fit_two(body, seconds)
+    return lambda question: Guess.of(two(at, _body(question.problems)[question.at]).sum(axis=0))
+
+
+def fit_two(body: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """ln a and ln c of a·body + c."""
     starts = [np.array([0.2, np.log(c)]) for c in (8e-6, 0.5 * float(seconds.min()))]
-    at = fit_parts(lambda x: _two(x, body), seconds, starts)
-    return lambda question: Guess.of(_two(at, _body(question.problems)[question.at]).sum(axis=0))
+    return fit_parts(lambda x: two(x, body), seconds, starts)
 
 
 def _body(problems: Problems) -> np.ndarray:
     return tiles_seconds(problems) - Tiles(problems.device).constants.launch_s
 
 
-def _two(x: np.ndarray, body: np.ndarray) -> np.ndarray:
+def two(x: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """a·body and c of each kernel [2, kernels]."""
     return np.stack([np.exp(x[0]) * body, np.full(len(body), np.exp(x[1]))])

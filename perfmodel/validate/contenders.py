@@ -10,6 +10,7 @@ from perfmodel.validate import calibrated, matmul_heuristics, views
 from perfmodel.validate.baselines import one_scale, roofline_seconds, roofline_three, tiles_seconds, tiles_two, unfitted
 from perfmodel.validate.iterations import has_unit, step_roofline, step_tiles
 from perfmodel.validate.ledger import Fit
+from perfmodel.validate.library import FOLDS, library_two
 from perfmodel.validate.problems import Problems
 from perfmodel.validate.protocols import (
     ALL_OTHER_NETWORKS,
@@ -51,6 +52,7 @@ class Contender:
 FITTED = (FEW, HALF, OTHER_GPUS)
 ROOFLINE_ONE, ROOFLINE_THREE = "roofline, one scale", "roofline, 3 factors"
 TILES, TILES_TWO, CALIBRATED, VIEW = "tiles", "tiles, clock and launch", "calibrated", "framework view"
+LIBRARY = "library's algorithms"
 BASELINES = (
     Contender("roofline", unfitted(roofline_seconds), (NOTHING,)),
     Contender(ROOFLINE_ONE, one_scale(roofline_seconds), FITTED),
@@ -69,11 +71,18 @@ STEPS = (
     Contender(VIEW, views.fit, (ALL_OTHER_NETWORKS, OTHERS_ALONE), ITERATIONS, speaks=has_unit),
 )
 GEMMS = (Contender(CALIBRATED, calibrated.fit, (FEW, HALF), ("gemm",), LEAST_OF_HALF, calibrated.prior_devices),)
+CONVOLUTIONS = (
+    Contender(
+        LIBRARY, library_two, FITTED, ("conv",), FOLDS,
+        note="which algorithms there are, and what they skip, was chosen with DeepBench's rows in sight: "
+        "docs/convolutions.md has the errors where it was chosen again in each half",
+    ),
+)  # fmt: skip
 
 
 def find_contenders() -> tuple[Contender, ...]:
     """All models that can be judged here, baselines first; one that needs a package is there if the package is."""
-    return (*BASELINES, *GEMMS, *STEPS, *_heuristics())
+    return (*BASELINES, *GEMMS, *CONVOLUTIONS, *STEPS, *_heuristics())
 
 
 def _heuristics() -> tuple[Contender, ...]:

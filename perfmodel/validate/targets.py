@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
-from perfmodel.validate.contenders import CALIBRATED, ROOFLINE_ONE, ROOFLINE_THREE, TILES, TILES_TWO, VIEW
+from perfmodel.validate.contenders import CALIBRATED, LIBRARY, ROOFLINE_ONE, ROOFLINE_THREE, TILES, TILES_TWO, VIEW
 from perfmodel.validate.judging import ALL, Verdict
 from perfmodel.validate.problems import Problems
 from perfmodel.validate.protocols import (
@@ -19,7 +19,9 @@ from perfmodel.validate.protocols import (
     OTHERS_ALONE,
 )
 
-OURS = {"gemm": (CALIBRATED,), "conv": (CALIBRATED, TILES_TWO), "iteration": (VIEW,)}  # the first that was judged
+OURS = {  # the first that was judged
+    "gemm": (CALIBRATED,), "conv": (CALIBRATED, LIBRARY, TILES_TWO), "iteration": (VIEW,),
+}  # fmt: skip
 UNSEEN = (TILES, OTHER_GPUS)  # what an unseen GPU is predicted by, intervals included
 POWER_LIMITED = ("t4", "p4", "l4")
 LEAST_COVERAGE, MOST_COVERAGE, MANY_ROWS, REJECTED = 0.88, 0.94, 400, 0.01

@@ -1,0 +1,51 @@
+"""Convolutions as a library runs them: its fastest algorithm, with a fitted clock, launch and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from perfmodel.calibration.fit import conformal_quantile
+from perfmodel.cost.convolutions import library_estimates
+from perfmodel.cost.tiles import Tiles
+from perfmodel.validate.baselines import KEPT, fit_two, two
+from perfmodel.validate.ledger import Model
+from perfmodel.validate.problems import Guess, Lesson, Problems, Question
+from perfmodel.validate.scores import COVERAGE
+
+FOLDS = 10
+
+
+@lru_cache(maxsize=KEPT)
+def library_body(problems: Problems) -> np.ndarray:
+    """Seconds of each convolution's fastest algorithm but its launch, nothing fitted."""
+    model = Tiles(problems.device).unlimited()
+    convolutions = [gemm.conv for gemm in problems.kernels]
+    seconds = library_estimates(convolutions, problems.kernels[0].precision, model).seconds
+    return seconds - model.constants.launch_s
+
+
+def library_two(lessons: Sequence[Lesson]) -> Model:
+    """a·body + c, and the interval that held nine in ten timings when predicted from nine tenths of the others."""
+    body = np.concatenate([library_body(one.problems)[one.at] for one in lessons])
+    seconds = np.concatenate([one.seconds for one in lessons])
+    at = fit_two(body, seconds)
+    width = conformal_quantile(_errors(body, seconds), COVERAGE)
+    return lambda question: _guess(question, at, width)
+
+
+def _errors(body: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """|log error| of each timing, predicted from other folds; timings are in the order of their file."""
+    fold = np.arange(len(body)) * FOLDS // len(body)
+    found = np.empty(len(body))
+    for number in range(fold.max() + 1):
+        out = fold == number
+        found[out] = np.abs(np.log(two(fit_two(body[~out], seconds[~out]), body[out]).sum(axis=0) / seconds[out]))
+    return found
+
+
+def _guess(question: Question, at: np.ndarray, width: float) -> Guess:
+    seconds = two(at, library_body(question.problems)[question.at]).sum(axis=0)
+    return Guess(seconds, seconds * np.exp(-width), seconds * np.exp(width))
