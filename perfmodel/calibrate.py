@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from perfmodel.calibration.files import check_readable
 from perfmodel.calibration.fit import LEAST_SHAPES, LEAST_TIMINGS, fit_group
-from perfmodel.calibration.priors import LARGEST_SCALE, find_prior
+from perfmodel.calibration.priors import find_prior
 from perfmodel.calibration.timings import Timings
-from perfmodel.cost.calibration import Calibration, Group
+from perfmodel.cost.calibration import Calibration
 from perfmodel.cost.estimate import Gemms
 from perfmodel.cost.residual import Prior
 from perfmodel.cost.tiles import Tiles
 from perfmodel.csvfiles import MOST_PROBLEMS
 from perfmodel.devices import Device
-from perfmodel.errors import InputError, PerfModelError, Problem
+from perfmodel.errors import InputError, PerfModelError, Problem, quote
 from perfmodel.gemm import align
 from perfmodel.predict import read_gemms
 from perfmodel.traces.logs.numbers import number
@@ -66,8 +67,9 @@ def calibrate(
     _check_enough(by_precision, source)
     model = Tiles(device).unlimited()
     groups = {name: fit_group(model, parts, prior, timings_a_point) for name, parts in by_precision.items()}
-    _check_sense(groups, source)
-    return Calibration(device.name, title, source, device.name, date, groups)
+    found = Calibration(device.name, title, source, device.name, date, groups)
+    _check_sense(found, source)
+    return found
 
 
 def _check_enough(by_precision: Mapping[str, Sequence[Timings]], source: str) -> None:
@@ -83,17 +85,22 @@ def _check_enough(by_precision: Mapping[str, Sequence[Timings]], source: str) ->
         raise InputError(problems)
 
 
-def _check_sense(groups: Mapping[str, Group], source: str) -> None:
-    """Raise `InputError` (E1627) where timings are so far from each other that no correction can be kept on file."""
-    wild = [name for name, group in groups.items() if np.abs(group.residual.errors).max() > LARGEST_SCALE]
-    if wild:
-        wide = f"{np.exp(LARGEST_SCALE):.0f} times"
-        found = f"holds timings in {', '.join(wild)} that differ from the model by more than {wide}."
-        raise InputError.at("E1627", f"{source}:", found, "Give seconds of one call of each GEMM.")
+def _check_sense(calibration: Calibration, source: str) -> None:
+    """Raise `InputError` (E1627) where what was fitted is beyond what any GPU can be."""
+    try:
+        check_readable(calibration)
+    except InputError as error:
+        problem = error.problems[0]
+        found = f"gives a calibration that cannot be: {problem.place.partition(': ')[2]} {problem.found}"
+        raise InputError.at("E1627", f"{source}:", found, "Are these seconds of one call of each GEMM?") from None
 
 
 def _seconds(cell: str, place: str) -> float:
-    value = number(cell, place, "column seconds")
+    try:
+        value = number(cell, place, "column seconds")
+    except InputError:
+        found = f"column seconds: {quote(cell)} is not a number."
+        raise InputError.at("E1207", place, found, "Write seconds with a decimal point.") from None
     if not LEAST_S <= value <= MOST_S:
         found = f"column seconds: {cell} is not between {LEAST_S:g} and {MOST_S:g}."
         raise InputError.at("E1624", place, found, "Give seconds of one call.")

@@ -81,7 +81,7 @@ def test_one_shape_over_and_over_is_one_shape(csv):
 
 def test_times_that_no_gpu_takes_are_refused(csv):
     rows = "".join(f"1,1,{10**9 - i},{1e-7 if i % 2 else 1e5}\n" for i in range(40))
-    with pytest.raises(InputError, match=r"E1627 t\.csv: holds timings in fp32 that differ from the model by "):
+    with pytest.raises(InputError, match=r"E1627 t\.csv: gives a calibration that cannot be: "):
         fitted(csv, "t4", "m,n,k,seconds\n" + rows)
 
 

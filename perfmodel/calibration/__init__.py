@@ -10,7 +10,7 @@ from perfmodel.cost.calibrated import Calibrated
 from perfmodel.cost.calibration import Calibration
 from perfmodel.cost.doubt import find_doubts
 from perfmodel.cost.estimate import CostModel
-from perfmodel.devices import Device
+from perfmodel.devices import Device, device_names, find_device
 from perfmodel.errors import InputError
 
 DEFAULT, NONE = "default", "none"
@@ -32,8 +32,14 @@ def find_calibrated_model(
     return Calibrated(model, _find(calibration, device), find_doubts(name)) if fits else model
 
 
+def _shipped(device: Device) -> Path | None:
+    """The calibration of a bundled device; a user's own of the same name has none."""
+    bundled = device.name in device_names() and find_device(device.name) == device
+    return shipped_calibration(device.name) if bundled else None
+
+
 def _find(choice: str, device: Device) -> Calibration | None:
-    path = shipped_calibration(device.name) if choice == DEFAULT else Path(choice)
+    path = _shipped(device) if choice == DEFAULT else Path(choice)
     if choice == NONE or path is None:
         return None
     found = read_calibration(path)

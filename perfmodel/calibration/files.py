@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from perfmodel.cost.calibration import Calibration, Group
 from perfmodel.cost.features import GEMM_FEATURES
 from perfmodel.cost.residual import Prior, Residual
 from perfmodel.datafiles import Section, bundled, read_toml
-from perfmodel.errors import PerfModelError, quote
+from perfmodel.errors import PerfModelError, printable
 from perfmodel.gemm import find_precision
 
 HEADER = ("title", "source", "device", "date")
@@ -36,7 +37,15 @@ def shipped_calibration(device: str) -> Path | None:
 
 def read_calibration(path: Path) -> Calibration:
     """The calibration in a file; `InputError` for what it lacks or cannot be (E1206, E1210-E1212, E1621-E1623)."""
-    top = read_toml(path, lines=True)
+    return _calibration(read_toml(path, lines=True), path.name.removesuffix(".toml"))
+
+
+def check_readable(calibration: Calibration) -> None:
+    """Raise `InputError` where the text of a calibration would not read back: what was fitted makes no sense."""
+    _calibration(Section(tomllib.loads(calibration_text(calibration)), calibration.name), calibration.name)
+
+
+def _calibration(top: Section, name: str) -> Calibration:
     top.require((*HEADER, "features", "groups"))
     check_features(top)
     texts = [top.text(name) for name in HEADER]
@@ -47,16 +56,21 @@ def read_calibration(path: Path) -> Calibration:
             raise row.fail("E1211", "precision", f"{group.precision} stands here twice.", "Remove one group.")
         groups[group.precision] = group
     top.finish()
-    return Calibration(path.name.removesuffix(".toml"), *texts, groups)
+    return Calibration(name, *texts, groups)
 
 
 def calibration_text(calibration: Calibration) -> str:
     """The text of a calibration's file."""
-    lines = [f"{name} = {json.dumps(getattr(calibration, name), ensure_ascii=False)}" for name in HEADER]
+    lines = [f"{name} = {_quoted(getattr(calibration, name))}" for name in HEADER]
     lines.append(f"features = {json.dumps(list(GEMM_FEATURES))}")
     for group in calibration.groups.values():
         lines += ["", "[[groups]]", *_group_lines(group)]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML string; what no file may hold stands in it escaped twice."""
+    return json.dumps(printable(text), ensure_ascii=False)
 
 
 def _group_lines(group: Group) -> list[str]:
@@ -85,7 +99,7 @@ def _read_group(row: Section) -> Group:
         find_precision(precision)
     except PerfModelError as error:
         (problem,) = error.problems
-        raise row.fail(problem.code, "precision", f"{quote(precision)} {problem.found}", problem.fix) from None
+        raise row.fail(problem.code, "precision", problem.found, problem.fix) from None
     group = Group(
         precision=precision,
         timings=row.whole("timings"),
@@ -98,8 +112,9 @@ def _read_group(row: Section) -> Group:
         most_seconds=row.number("most_seconds"),
         residual=_read_residual(row, read_prior(row)),
     )
-    if group.launch_s < 0 or group.timing_s < 0:
-        raise row.fail("E1212", "launch_s", "and timing_s cannot be negative.", "Correct them.")
+    for name in ("launch_s", "timing_s"):
+        if getattr(group, name) < 0:
+            raise row.fail("E1212", name, "is negative.", "Correct it.")
     row.finish()
     return group
 

@@ -80,10 +80,8 @@ def fit_group(model: Tiles, timings: Sequence[Timings], prior: Prior, timings_a_
     what was timed. The multiple is that which held the errors of `COVERAGE` of the timings when each was predicted
     from the others, a tenth of them left out at a time (CV+ of Barber et al., Annals of Statistics 49(1), 2021).
     """
-    rows = Rows.of(model, timings)
     random = np.random.default_rng(0)
-    if len(rows) > MOST_TIMINGS:
-        rows = rows.take(np.sort(random.choice(len(rows), MOST_TIMINGS, replace=False)))
+    rows = Rows.of(model, _drawn(timings, random))
     whole = fit(rows, prior, timings_a_point)
     errors, deviations = errors_of_folds(rows, prior, random, timings_a_point)
     launch = min(model.constants.launch_s, whole.physics.added_s)
@@ -99,6 +97,16 @@ def fit_group(model: Tiles, timings: Sequence[Timings], prior: Prior, timings_a_
         least_seconds=float(rows.seconds.min()),
         most_seconds=float(rows.seconds.max()),
     )
+
+
+def _drawn(timings: Sequence[Timings], random: np.random.Generator) -> list[Timings]:
+    """All timings, or `MOST_TIMINGS` of them."""
+    count = sum(map(len, timings))
+    kept = np.ones(count, dtype=bool)
+    if count > MOST_TIMINGS:
+        kept[random.choice(count, count - MOST_TIMINGS, replace=False)] = False
+    parts = np.split(kept, np.cumsum([len(one) for one in timings])[:-1].tolist())
+    return [one.take(np.flatnonzero(part)) for one, part in zip(timings, parts, strict=True) if part.any()]
 
 
 def fit(rows: Rows, prior: Prior, timings_a_point: int = 1) -> Fit:

@@ -15,6 +15,7 @@ columns m, n, k, seconds and optionally batch, precision, accumulate, op_a, op_b
 What is learned goes to CALIBRATION.toml, for --calibration of predict, speedup, breakdown and compare."""
 
 DOUBTFUL = 1.0  # mean error: beyond it, timings contradict each other
+STRANGE = 10.0  # times the model, either way: no device that anyone timed is so far off
 
 
 def run(argv: list[str]) -> int:
@@ -38,20 +39,33 @@ def run(argv: list[str]) -> int:
 
     if arguments.output is not None:
         check_suffix(arguments.output, (".toml",))
+        common.check_output(arguments.output)
     device = find_device(arguments.device)
     name = os.path.basename(arguments.timings)
     calibration = calibrate(
-        device, read_timings(Path(arguments.timings)), title=arguments.title or name, source=arguments.source or name,
+        device, read_timings(Path(arguments.timings)), title=_given(arguments.title, name),
+        source=_given(arguments.source, name),
         date=arguments.date or datetime.date.today().isoformat(),
     )  # fmt: skip
     if arguments.output is not None:
         write_text(arguments.output, calibration_text(calibration))
     for group in calibration.groups.values():
-        if group.mape > DOUBTFUL:
-            found = f"predicted from each other, timings in {group.precision} are {group.mape:.0%} off on average."
+        for found in _doubts(group):
             complain(Problem("W1621", f"{name}:", found, "Are they seconds of one device, and of one call each?"))
     common.emit([tabulate_calibration(calibration)], None)
     return 0
+
+
+def _doubts(group):
+    """What a reader should doubt about the timings of one precision."""
+    if group.mape > DOUBTFUL:
+        yield f"predicted from each other, timings in {group.precision} are {group.mape:.0%} off on average."
+    if not 1 / STRANGE < group.body < STRANGE:
+        yield f"kernels in {group.precision} take {group.body:.3g} times what the model says."
+
+
+def _given(text: str | None, otherwise: str) -> str:
+    return text if text is not None and text.strip() else otherwise
 
 
 def _date(text: str) -> str:

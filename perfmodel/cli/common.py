@@ -267,6 +267,18 @@ def figure_suffixes() -> tuple[str, ...]:
     return FIGURE_SUFFIXES
 
 
+def check_output(output: str | None) -> None:
+    """Raise `OutputError` for a place that cannot be written to, before the work and not after it."""
+    from contextlib import suppress
+    from pathlib import Path
+
+    from perfmodel.output import check_target
+
+    if output is not None:
+        with suppress(OSError):  # the writer says what the system says
+            check_target(Path(output))
+
+
 def output_suffix(output: str | None, figures: bool) -> str | None:
     """The suffix of `-o`, checked before any computing; None without `-o`."""
     from perfmodel.output import FIGURE_SUFFIXES, TABLE_SUFFIXES, check_suffix

@@ -18,6 +18,7 @@ def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
     arguments = _parser().parse_args(argv)
     suffix = common.output_suffix(arguments.output, figures=False)
+    common.check_output(arguments.output)
     _check(arguments)
     from perfmodel.validate import Ledger, find_contenders, find_folder, judge, read_folder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
 
 import numpy as np
 
@@ -59,15 +58,20 @@ class Calibrated:
         timing_s = kernel_s + group.timing_s  # the correction was learned on timings: it is asked for as one
         correction, variance = group.residual.correct(gemm_features(gemms, self.device, timing_s))
         seconds = (timing_s if self.timed else kernel_s) * np.exp(correction)
-        spreads = self._spreads(gemms.precision, group, variance, group.residual.prior.scatter(timing_s))
+        spreads = self._spreads(gemms.precision, group, variance, timing_s)
         return Estimates(seconds, "calibrated", plain.detail, spreads)
 
-    def _spreads(self, precision: Precision, group: Group, variance: np.ndarray, scatter: np.ndarray) -> Spreads:
-        """The whole half-width is what the timings ask for; no more of it is shared than on a device nobody timed."""
+    def _spreads(self, precision: Precision, group: Group, variance: np.ndarray, timing_s: np.ndarray) -> Spreads:
+        """The whole half-width is what the timings ask for, beyond the longest and shortest no less than on a device
+        that nobody timed; no more of it is shared than there."""
         doubt = self.doubts.get(precision.operand.name)
-        most = inf if doubt is None else doubt.shared
-        shared = np.minimum(group.quantile * np.sqrt(variance), most)
-        own = np.sqrt(group.quantile**2 * (variance + scatter) - shared**2)
+        whole = group.quantile**2 * (variance + group.residual.prior.scatter(timing_s))
+        shared = group.quantile * np.sqrt(variance)
+        if doubt is not None:
+            beyond = (timing_s < group.least_seconds) | (timing_s > group.most_seconds)
+            whole = np.where(beyond, np.maximum(whole, doubt.shared**2 + doubt.own**2), whole)
+            shared = np.minimum(shared, doubt.shared)
+        own = np.sqrt(np.maximum(whole - shared**2, 0.0))
         return Spreads(shared, own, f"gemm {precision.name}")
 
     def _doubted(self, plain: Estimates, what: str) -> Estimates:

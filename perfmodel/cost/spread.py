@@ -109,6 +109,8 @@ def ratio_interval(above_s: float, above: Spread, below_s: float, below: Spread)
     >>> ratio_interval(10.0, one, 10.0, one)
     (1.0, 1.0)
     """
+    if not (above_s and below_s):
+        return nan, nan
     apart = above * (1 / above_s) + below * (-1 / below_s)
     middle = above.middle(above_s) / below.middle(below_s)
     return _holding(above_s / below_s, around(middle, apart.half_width))

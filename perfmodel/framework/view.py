@@ -26,7 +26,7 @@ from perfmodel.lowering import Work
 from perfmodel.simulate import StepCost
 
 UNKNOWN_FRAMEWORK, UNKNOWN_FORMAT, NOT_IMPLICIT = "E1014", "E1112", "E1113"
-LARGEST_FACTOR = 100.0
+LEAST_FACTOR, LARGEST_FACTOR = 1e-3, 100.0
 MICRO = 1e-6
 
 
@@ -134,8 +134,10 @@ def _read_view(row: Section, name: str, accumulates: bool) -> FrameworkView:
     for told in ("timings", "networks"):
         row.whole(told, 1)
     row.table("error_percent")
-    factors = {group: row.number(group, most=LARGEST_FACTOR) for group in GROUPS}
+    factors = {group: row.number(group, least=LEAST_FACTOR, most=LARGEST_FACTOR) for group in GROUPS}
     kernel_s = row.number("kernel_us", least=-1e-12, most=1e6) * MICRO
+    if kernel_s < 0:
+        raise row.fail("E1212", "kernel_us", "is negative.", "Correct it.")
     spread = row.number("spread_90", nan, most=5.0)
     view = FrameworkView(name, row.text("format"), factors, kernel_s, accumulates, spread)
     row.finish()

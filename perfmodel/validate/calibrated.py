@@ -12,6 +12,7 @@ from perfmodel.calibration.timings import Timings
 from perfmodel.cost.calibrated import Calibrated
 from perfmodel.cost.calibration import Calibration
 from perfmodel.cost.residual import Prior
+from perfmodel.cost.spread import WIDEST
 from perfmodel.cost.tiles import Tiles
 from perfmodel.devices import Device
 from perfmodel.validate.ledger import Model
@@ -57,4 +58,5 @@ def answer(model, question: Question) -> Guess:
         seconds[at] = found.seconds
         if found.spreads is not None:
             width[at] = np.hypot(found.spreads.shared, found.spreads.own)
+    width = np.minimum(width, WIDEST)
     return Guess(seconds, seconds * np.exp(-width), seconds * np.exp(width))

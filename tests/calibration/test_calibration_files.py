@@ -16,7 +16,7 @@ from perfmodel.cost.estimate import Gemms
 from perfmodel.cost.tiles import Tiles
 from perfmodel.datafiles import bundled
 from perfmodel.devices import find_device
-from perfmodel.errors import InputError, PerfModelError
+from perfmodel.errors import InputError, PerfModelError, printable
 from perfmodel.gemm import Gemm, find_precision
 
 V100 = find_device("v100")
@@ -136,3 +136,17 @@ def test_any_numbers_read_or_are_refused(text, tmp_path_factory, data):
     assert np.isfinite(found.seconds).all()
     assert (found.seconds > 0).all()
     assert (found.spreads.half_widths >= 0).all()
+
+
+def test_a_users_own_device_of_a_bundled_name_has_no_calibration(tmp_path):
+    text = bundled("devices")["t4"].read_text(encoding="utf-8").replace("sms = 40", "sms = 4")
+    path = tmp_path / "t4.toml"
+    path.write_text(re.sub(r", +tflop_per_s = \d+(\.\d+)?", "", text), encoding="utf-8")
+    assert find_calibrated_model("tiles", find_device(str(path))).calibration is None
+    assert find_calibrated_model("tiles", find_device("t4")).calibration is not None
+
+
+@pytest.mark.parametrize("title", ["a\x7fb", "a\u2028b", "a\x00b", "\ud800", '"""', "\\"])
+def test_any_title_reads_back(calibration, saved, title):
+    text = calibration_text(replace(calibration, title=title))
+    assert read_calibration(saved(text)).title == printable(title)

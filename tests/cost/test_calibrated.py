@@ -63,6 +63,23 @@ def test_intervals_widen_away_from_the_timings():
     assert far > 3 * near
 
 
+def test_beyond_the_timings_an_interval_is_no_narrower_than_an_unseen_gpus():
+    doubts = DOUBTS | {"fp32": Doubt(0.3, 0.4, False)}
+    model = Calibrated(MODEL, calibration(body=1.0), doubts)  # timings from 10 us to 1 s
+    sure = replace(model.calibration.groups["fp32"], quantile=0.01)
+    model = replace(model, calibration=replace(model.calibration, groups={"fp32": sure}))
+    within, beyond = (model.gemms(Gemms.of([one])).spreads for one in (GEMM, Gemm(90_000, 90_000, 90_000)))
+    assert within.half_widths[0] < 0.02
+    assert beyond.half_widths == pytest.approx([0.5])
+
+
+def test_no_more_is_shared_than_on_an_unseen_gpu():
+    found = Calibrated(MODEL, calibration(), DOUBTS | {"fp32": Doubt(0.3, 0.4, False)}).gemms(Gemms.of([GEMM])).spreads
+    assert found.shared == pytest.approx([0.3])
+    # far from its only point the correction knows the constant alone: 0.25 - 0.09² / 0.26
+    assert found.half_widths == pytest.approx([2 * (0.25 - 0.09**2 / 0.26 + 0.05**2) ** 0.5])
+
+
 def test_other_precisions_are_the_models_and_doubted():
     model = Calibrated(MODEL, calibration(), DOUBTS)
     half = Gemms.of([Gemm(640, 384, 512, precision=find_precision("fp16"))])

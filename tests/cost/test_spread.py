@@ -63,6 +63,8 @@ def test_one_unknown_kernel_makes_the_sum_unknown():
 
 
 def test_nothing_takes_no_time_and_has_no_interval():
+    assert all(map(isnan, ratio_interval(0.0, EVERYTHING_KNOWN, 1.0, EVERYTHING_KNOWN)))
+    assert around(2.0, 1e9)[1] < inf
     assert all(map(isnan, EVERYTHING_KNOWN.interval(0.0)))
     assert around(3.0, 0.0) == (3.0, 3.0)
 
