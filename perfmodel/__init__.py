@@ -31,6 +31,7 @@ _HOME = {
     "find_overhead": "schemes",
     "Tiles": "cost.tiles",
     "Roofline": "cost.roofline",
+    "find_calibrated_model": "calibration",
     "Measured": "cost.measured",
     "read_profile": "profiles.profile",
     "Setting": "simulate",
