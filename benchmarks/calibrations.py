@@ -25,7 +25,7 @@ CITED = {
     NEUSIGHT: "sitar-lab/NeuSight @ 6945927d, linear and bmm test rows (PyTorch 2.1), 700 shapes each at most",
     DEEPBENCH: "baidu-research/DeepBench @ da81ba78, 77 of its 160 training GEMMs (cuBLAS)",
 }
-DATE = "2026-11-22"  # of the fit
+DATE = "2026-11-23"  # of the fit
 TIMINGS_A_POINT = 3  # at least, on average: the package holds what was fitted, not the data
 FROM = {  # device: precision → sources, and what they call the device
     "v100": {"fp32": (NEUSIGHT, "Tesla V100-PCIE-32GB")},

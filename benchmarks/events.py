@@ -1,8 +1,8 @@
 """The simulation of thread blocks beside the closed form, on public GEMM timings: `python benchmarks/events.py FILE`.
 
 The file has the columns of `perfmodel validate`'s GEMM data. At most 60 timings, drawn with a fixed seed, for each
-source, device and precision. Each model has one scale, fitted on the timings of one half of the shapes and judged on
-the other half, both ways.
+source, device and precision. Each model has one scale, fitted on the timings of one of validate's halves of the shapes
+and judged on the other, both ways.
 """
 
 # ruff: noqa: E402  (the number of threads is read when NumPy is imported)
@@ -13,18 +13,17 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[threads] = "1"
 
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import pandas as pd
-from accuracy import DEVICES, GROUP, LEFT_OUT
 
-from perfmodel.cost.estimate import Gemms
+from perfmodel.cost.estimate import CostModel
 from perfmodel.cost.events import Events
 from perfmodel.cost.tiles import Tiles
-from perfmodel.devices import find_device
-from perfmodel.gemm import find_precision
-from perfmodel.units import round_up
+from perfmodel.validate.problems import Problems, Series
+from perfmodel.validate.readers import read_gemms
 
 MODELS = ("tiles", "events")
 SHAPE = ["batch", "m", "n", "k"]
@@ -34,18 +33,15 @@ LISTED = 16  # of the GEMMs on which the models differ most
 
 def main(path: str) -> None:
     """Print one line for each source, device and precision, and the GEMMs on which the models differ most."""
-    timings = pd.read_csv(path)
     print(f"{'source':22}{'device':14}{'precision':11}{'n':>4}{'tiles':>8}{'events':>8}", end="")
     print(f"{'differ':>9}{'p90':>8}{'bias':>8}{'a second':>10}")
     parts = []
-    for (source, name, precision, accumulate), rows in timings.groupby(GROUP):
-        if name not in DEVICES or (name, precision) in LEFT_OUT:
-            continue
-        rows = rows.sample(min(MOST, len(rows)), random_state=SEED)
-        part, seconds = compare(rows, DEVICES[name], precision, accumulate)
-        parts.append(part.assign(source=source, device=DEVICES[name], precision=precision))
+    for series in read_gemms(Path(path)).series:
+        of = series.problems
+        part, seconds = compare(series)
+        parts.append(part.assign(source=of.source, device=of.device.name, precision=of.precision))
         differ = part["events"] / part["tiles"] - 1
-        print(f"{source:22}{DEVICES[name]:14}{precision:11}{len(part):4}", end="")
+        print(f"{of.source:22}{of.device.name:14}{of.precision:11}{len(part):4}", end="")
         print("".join(f"{100 * error(part, model):6.1f} %" for model in MODELS), end="")
         print(f"{100 * differ.abs().mean():7.1f} %{100 * differ.abs().quantile(0.9):6.1f} %", end="")
         print(f"{100 * differ.mean():+6.1f} %{len(part) / seconds:10.0f}")
@@ -53,21 +49,26 @@ def main(path: str) -> None:
     list_differences(pd.concat(parts))
 
 
-def compare(rows: pd.DataFrame, device: str, precision: str, accumulate: str) -> tuple[pd.DataFrame, float]:
+def compare(series: Series) -> tuple[pd.DataFrame, float]:
     """Seconds of both models beside those measured, with `half`, and how long the simulations took."""
-    kind, card = find_precision(precision, accumulate), find_device(device)
-    batch, m, n, k = (rows[column].to_numpy(dtype=float) for column in SHAPE)
-    gemms = Gemms(kind, m, n, round_up(k, kind.operand.align_k), batch)
-    closed = Tiles(card).gemms(gemms)
+    at = np.sort(np.random.default_rng(SEED).choice(len(series), min(MOST, len(series)), replace=False))
+    problems = series.problems
+    closed, _ = priced(Tiles(problems.device), problems, at)
     start = perf_counter()
-    found = Events(card).gemms(gemms)
+    found, detail = priced(Events(problems.device), problems, at)
     taken = perf_counter() - start
-    shapes = rows.groupby(SHAPE).ngroup()
-    drawn = np.random.default_rng(SEED).permutation(shapes.max() + 1)
-    part = rows[[*SHAPE, "seconds"]].assign(
-        half=drawn[shapes] % 2, tiles=closed.seconds, events=found.seconds, detail=found.detail
-    )
-    return part, taken
+    shapes = {name: [getattr(problems.kernels[i], name) for i in at] for name in SHAPE}
+    columns = {"seconds": series.seconds[at], "half": problems.halves[at], "tiles": closed, "events": found}
+    return pd.DataFrame(shapes | columns | {"detail": detail}), taken
+
+
+def priced(model: CostModel, problems: Problems, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds and details of the GEMMs at these positions."""
+    seconds, detail = np.empty(len(at)), np.empty(len(at), dtype=object)
+    for rows, gemms in problems.by_layout(at):
+        estimates = model.gemms(gemms)
+        seconds[rows], detail[rows] = estimates.seconds, estimates.detail
+    return seconds, detail
 
 
 def mean_error(parts: list[pd.DataFrame], model: str) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from perfmodel.calibration.clusters import cluster
 from perfmodel.calibration.physics import Physics, fit_physics
+from perfmodel.calibration.robust import widened
 from perfmodel.calibration.timings import Timings
 from perfmodel.cost.calibration import COVERAGE, Group
 from perfmodel.cost.features import gemm_features
@@ -115,8 +116,8 @@ def fit(rows: Rows, prior: Prior, timings_a_point: int = 1) -> Fit:
     seconds = physics.seconds(rows.body_s)
     errors = np.log(rows.seconds / seconds)
     most = max(1, min(MOST_POINTS, len(rows) // timings_a_point))
-    points = cluster(rows.features(seconds), errors, prior.scatter(seconds), prior.joint_length, most)
-    return Fit(physics, Residual(prior, *points))
+    points, means, variances = cluster(rows.features(seconds), errors, prior.scatter(seconds), prior.joint_length, most)
+    return Fit(physics, Residual(prior, points, means, widened(prior, points, means, variances)))
 
 
 def errors_of_folds(

@@ -84,8 +84,8 @@ class Gemms:
     """Many GEMMs of one precision as arrays of equal length.
 
     `a_fraction` and `b_fraction` say which part of the view m·k and n·k is stored (1 unless the GEMM is a
-    convolution in implicit form); `kernels` are the GEMMs that the arrays were made of, where there were any, else
-    `layout` is that of all.
+    convolution in implicit form); `kernels` are the GEMMs that the arrays were made of, where there were any, and say
+    their layouts; else `layout` is that of all.
     """
 
     precision: Precision
@@ -112,6 +112,17 @@ class Gemms:
         a_fraction = np.minimum(1.0, a / (batch * m * k))
         b_fraction = np.minimum(1.0, b / (batch * n * k))
         return cls(gemms[0].precision, m, n, k, batch, a_fraction, b_fraction, tuple(gemms))
+
+    @property
+    def along_k(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which GEMMs have an A, and which a B, that is contiguous in k.
+
+        >>> a, b = Gemms.of([Gemm(3, 5, 7, layout="tn"), Gemm(3, 5, 7, layout="tt")]).along_k
+        >>> a.tolist(), b.tolist()
+        ([True, True], [True, False])
+        """
+        layouts = [gemm.layout for gemm in self.kernels] or [self.layout] * len(self)
+        return np.array([one[0] == "t" for one in layouts]), np.array([one[1] == "n" for one in layouts])
 
     def each(self) -> tuple[Gemm, ...]:
         """The GEMMs one by one: those that the arrays were made of, else made from the arrays.
@@ -197,12 +208,14 @@ class Prices:
 def price(model: CostModel, kernels: Sequence[Gemm | MemoryOp | Delay]) -> Prices:
     """One price for each kernel; equal kernels are priced once, and those of one precision in one call."""
     groups: dict[object, list] = {}
-    for kernel in dict.fromkeys(kernels):
+    same = {id(kernel): kernel for kernel in kernels}  # equal layers share theirs, and comparing them takes longer
+    for kernel in dict.fromkeys(same.values()):
         groups.setdefault(_group(kernel), []).append(kernel)
     found: dict[object, tuple[float, str, str, Width]] = {}
     for group in groups.values():
         found.update(zip(group, _estimates(model, group).rows(), strict=True))
-    rows = [found[kernel] for kernel in kernels]
+    known = {key: found[kernel] for key, kernel in same.items()}
+    rows = [known[id(kernel)] for kernel in kernels]
     return Prices(np.array([row[0] for row in rows]), *([row[i] for row in rows] for i in (1, 2, 3)))
 
 

@@ -65,11 +65,15 @@ class Spread:
     @classmethod
     def of(cls, kernels: Iterable[Hashable], seconds: Sequence[float], widths: Iterable[Width]) -> Spread:
         """That of the sum of kernels which take `seconds` each, all their launches together."""
-        sources, own, excess = {}, {}, 0.0
+        sources, of_one, excess = {}, {}, 0.0
+        kernels = list(kernels)  # kept, so that no two have one `id`
         for kernel, taken, (shared, alone, source) in zip(kernels, seconds, widths, strict=True):
             sources[source] = sources.get(source, 0.0) + taken * shared
-            own[kernel] = own.get(kernel, 0.0) + taken * alone
+            of_one[id(kernel)] = of_one.get(id(kernel), 0.0) + taken * alone
             excess += taken * expm1(min((shared**2 + alone**2) / AT_90**2 / 2, WIDEST))
+        own: dict[Hashable, float] = {}
+        for kernel in {id(kernel): kernel for kernel in kernels}.values():
+            own[kernel] = own.get(kernel, 0.0) + of_one[id(kernel)]
         return cls(sources, own, excess)
 
     def __add__(self, other: Spread) -> Spread:

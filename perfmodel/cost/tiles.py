@@ -11,10 +11,11 @@ memory    the slower of L2 → SM traffic and DRAM traffic plus the share x of t
           than half of the SMs do not saturate DRAM
 exposed   once for the last wave, and for a full wave 1/c of it: the CTAs of an SM cover each other's epilogues
 split-K   the CTAs of one tile share its k; a second kernel adds their partial results
+pages     on Pascal, what rows that lie far apart cost besides, whatever the tile (`perfmodel.cost.pages`)
 
-What the spec sheet does not say is in `Constants`, none of it fitted but what a watt gives; a few thresholds (half of
-the SMs, half of L2, four k-steps for each slice) stand where they are used. How far the model is from measurements is
-in `docs/accuracy.md`.
+What the spec sheet does not say is in `Constants`, none of it fitted but what a watt gives and what pages cost; a few
+thresholds (half of the SMs, half of L2, four k-steps for each slice) stand where they are used. How far the model is
+from measurements is in `docs/accuracy.md`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from math import inf
 import numpy as np
 
 from perfmodel.cost.estimate import Estimates, Gemms, Streams
+from perfmodel.cost.pages import paged, sector_reads
 from perfmodel.cost.tileset import SPLITS, TileTable, find_tile, tiles_for
 from perfmodel.devices import Device
 from perfmodel.gemm import Precision
@@ -38,7 +40,7 @@ LIMITED = ("pascal", "volta", "turing")  # architectures of 12 and 16 nm, for wh
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What the spec sheet does not say; the values are a priori but for `simt_flop_per_j`, common to all devices."""
+    """What the spec sheet does not say; the values are a priori but for the last three, common to all devices."""
 
     issue: float = 0.92  # share of issue slots that the main loop fills with arithmetic
     dram: float = 0.82  # achievable share of DRAM bandwidth
@@ -53,6 +55,9 @@ class Constants:
     # What CUDA cores reach for each watt where power holds a card back: 0.058 TFLOP/J on a T4, 0.062 on a P4 in long
     # FP32 GEMMs (NeuSight's linear test rows, sitar-lab/NeuSight @ 6945927d).
     simt_flop_per_j: float = 0.060e12
+    # Rows that lie pages apart, on Pascal: 4.10 ns and 0.57 GB on a P100, 4.81 ns and 1.30 GB on a P4 (same rows).
+    page_s: float = 4.45e-9  # for each sector that a slice of L2 reads
+    page_bytes: float = 0.9e9  # spanned by the operands, at which half of it is paid
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,8 @@ class Tiles:
     _tables: dict[Precision, TileTable] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def unlimited(self) -> Tiles:
-        """The same with no power limit: what calibrations correct, whose timings say how far it holds a card back."""
-        return replace(self, constants=replace(self.constants, simt_flop_per_j=inf))
+        """The same with no power limit and no pages: what calibrations correct, whose timings say what these cost."""
+        return replace(self, constants=replace(self.constants, simt_flop_per_j=inf, page_s=0.0))
 
     def table(self, precision: Precision) -> TileTable:
         """The tiles among which `gemms` chooses; made once for each precision."""
@@ -93,9 +98,16 @@ class Tiles:
             times = self.times(_part(gemms, part), table, splits).reshape(-1, part.stop - start)
             best[part] = times.argmin(axis=0)
             seconds[part] = times[best[part], np.arange(part.stop - start)]
+        seconds += self.pages_s(gemms)
         endings = [f" split {split:.0f}" if split > 1 else "" for split in splits]
         names = [name + ending for name in (tile.name for tile in table.tiles) for ending in endings]
         return Estimates(seconds, "analytical", np.array(names)[best])
+
+    def pages_s(self, gemms: Gemms) -> np.ndarray | float:
+        """Seconds that rows far apart add to each GEMM, whatever its tile."""
+        if not self.constants.page_s or not paged(self.device):
+            return 0.0
+        return self.constants.page_s * sector_reads(gemms, self.device, self.constants.page_bytes)
 
     def memory(self, streams: Streams) -> Estimates:
         """Launch plus bytes at the achievable bandwidth; bytes of another kernel (`fused`) have no launch."""

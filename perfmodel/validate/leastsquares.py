@@ -30,7 +30,7 @@ def fit_parts(parts: Parts, seconds: np.ndarray, starts: Iterable[np.ndarray]) -
 
 
 def _descend(parts: Parts, seconds: np.ndarray, at: np.ndarray, steps: int) -> tuple[np.ndarray, float]:
-    damping, loss = 1e-3, _loss(parts(at), seconds)
+    damping, loss = 1e-3, loss_of(parts(at), seconds)
     for _ in range(steps):
         found = parts(at)
         total = found.sum(axis=0)
@@ -40,7 +40,7 @@ def _descend(parts: Parts, seconds: np.ndarray, at: np.ndarray, steps: int) -> t
         curvature = (slope * weight) @ slope.T
         step = np.linalg.solve(curvature + damping * np.eye(len(at)), slope @ (weight * error))
         trial = at - np.clip(step, -2.0, 2.0)
-        trial_loss = _loss(parts(trial), seconds)
+        trial_loss = loss_of(parts(trial), seconds)
         if trial_loss < loss:
             done = loss - trial_loss < 1e-10 * loss
             at, loss, damping = trial, trial_loss, max(damping / 3, 1e-9)
@@ -53,6 +53,7 @@ def _descend(parts: Parts, seconds: np.ndarray, at: np.ndarray, steps: int) -> t
     return at, loss
 
 
-def _loss(found: np.ndarray, seconds: np.ndarray) -> float:
+def loss_of(found: np.ndarray, seconds: np.ndarray) -> float:
+    """How far the sum of the parts [constants, timings] is from `seconds`."""
     error = np.log(found.sum(axis=0) / seconds) / SCATTER
     return float(2 * (np.sqrt(1 + error**2) - 1).sum())

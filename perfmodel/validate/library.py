@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from perfmodel.calibration.fit import conformal_quantile
-from perfmodel.cost.convolutions import library_estimates
+from perfmodel.cost.convolutions import algorithm_times, features, library_estimates
 from perfmodel.cost.tiles import Tiles
 from perfmodel.validate.baselines import KEPT, fit_two, two
 from perfmodel.validate.ledger import Model
@@ -16,6 +16,8 @@ from perfmodel.validate.problems import Guess, Lesson, Problems, Question
 from perfmodel.validate.scores import COVERAGE
 
 FOLDS = 10
+WINOGRAD = (2, 4, 8)  # pixels that tiles of Winograd's kernels have on a side, or a row of them
+SLOWEST = 2.0  # ln: an algorithm so much slower than the fastest is out of the question
 
 
 @lru_cache(maxsize=KEPT)
@@ -25,6 +27,25 @@ def library_body(problems: Problems) -> np.ndarray:
     convolutions = [gemm.conv for gemm in problems.kernels]
     seconds = library_estimates(convolutions, problems.kernels[0].precision, model).seconds
     return seconds - model.constants.launch_s
+
+
+def offered(problems: Problems) -> bool:
+    """Whether the library has an algorithm for each: none for dgrad and wgrad of integers."""
+    return bool(np.isfinite(library_body(problems)).all())
+
+
+@lru_cache(maxsize=KEPT)
+def library_features(problems: Problems) -> np.ndarray:
+    """`features` of each convolution, how much slower the other algorithms are, and what tiles of pixels leave idle."""
+    convolutions, precision = [gemm.conv for gemm in problems.kernels], problems.kernels[0].precision
+    tiles = Tiles(problems.device).unlimited()
+    times, names = algorithm_times(convolutions, precision, tiles)
+    best = times.min(axis=0)
+    behind = np.minimum(np.log(times / best), SLOWEST)
+    sides = np.array([one.out for one in convolutions], dtype=float).T
+    idle = [np.log(np.ceil(sides / tile) * tile / sides).sum(axis=0) for tile in WINOGRAD]
+    chosen = [names[i] for i in times.argmin(axis=0)]
+    return np.column_stack([features(convolutions, precision, tiles, library_body(problems), chosen), *behind, *idle])
 
 
 def library_two(lessons: Sequence[Lesson]) -> Model:

@@ -50,7 +50,7 @@ def test_round_trip(calibration, text, saved):
     found = read_calibration(saved(text))
     assert replace(found, groups={}) == replace(calibration, name="mine", groups={})
     assert calibration_text(found) == text
-    asked = np.random.default_rng(1).normal(size=(7, 14))
+    asked = np.random.default_rng(1).normal(size=(7, 16))
     (one,), (other,) = calibration.groups.values(), found.groups.values()
     for a, b in zip(one.residual.correct(asked), other.residual.correct(asked), strict=True):
         assert a == pytest.approx(b, abs=2e-3)

@@ -55,6 +55,15 @@ def test_a_correction_where_it_was_learned():
     assert found.spreads.source == "gemm fp32"
 
 
+def test_each_gemm_is_corrected_in_its_own_layout():
+    timing_s = np.array([2 * body_s() + 5.3e-5])
+    points = gemm_features(Gemms.of([GEMM]), MODEL.device, timing_s)
+    model = Calibrated(MODEL, calibration(errors=(0.2,), points=points), {})
+    plain, turned = price(model, [GEMM, replace(GEMM, layout="nt")]).seconds
+    assert plain == pytest.approx((2 * body_s() + 3e-6) * np.exp(0.2 * 0.25 / 0.26), rel=1e-6)
+    assert turned < 0.97 * plain  # farther from what was timed, hence corrected less
+
+
 def test_intervals_widen_away_from_the_timings():
     timing_s = np.array([2 * body_s() + 5.3e-5])
     points = gemm_features(Gemms.of([GEMM]), MODEL.device, timing_s)

@@ -41,6 +41,26 @@ def test_each_by_hand():
     assert found["padded_n"] == pytest.approx(np.log(128 / 100))
     assert found["tail"] == pytest.approx(6 / 20)  # 2·1·3 tiles on 20 places
     assert (found["a_in_lines_of_m"], found["b_in_lines_of_n"]) == (0, 0)
+    # DRAM binds for 420 of 480 us; A and B, all of them in lines of k, are 180,000 of 420,000 B and exceed L2
+    streamed = 180 / 420 * 420 / 480 * 180_000 / 184_096
+    assert (found["streamed"], found["streamed_odd"]) == (pytest.approx(streamed), pytest.approx(streamed))
+
+
+def test_what_is_streamed_lies_in_lines_of_k():
+    # of 120,000 B of A, 60,000 B of B and 240,000 B of C; k is a power of two in the second
+    only_a, only_b = (raw(Gemms.of([Gemm(200, 100, 50, batch=3, layout=one)]))["streamed"] for one in ("tt", "nn"))
+    assert only_a == pytest.approx(2 * only_b)
+    assert raw(Gemms.of([Gemm(200, 100, 50, layout="nt")]))["streamed"] == 0
+    even = raw(Gemms.of([Gemm(200, 100, 64)]))
+    assert even["streamed"] > 0 == even["streamed_odd"]
+
+
+def test_each_kernel_has_its_own_layout():
+    gemms = Gemms.of([Gemm(200, 100, 50, layout=one) for one in ("tn", "tt", "nt")])
+    names = list(GEMM_FEATURES)
+    found = gemm_features(gemms, DEVICE, np.full(3, 1e-3))
+    assert found[:, names.index("a_in_lines_of_m")].tolist() == [0, 0, 1]
+    assert found[:, names.index("b_in_lines_of_n")].tolist() == [0, 1, 1]
 
 
 def test_layouts_and_a_convolutions_stored_part():

@@ -116,6 +116,19 @@ def twin(gemm, tile, split, device, constants=None, squarest=True):
     return seconds
 
 
+def pages(gemm, device):
+    """Seconds that rows pages apart add on Pascal, where a GEMM's operands are whole and contiguous in k."""
+    row = gemm.k * gemm.precision.operand.bits / 8
+    if device.architecture != "pascal" or row <= 8192:
+        return 0.0
+    c, edge_n = Constants(), 32 if device.compute_capability == (6, 0) else 128
+    a = gemm.a_distinct is None or gemm.a_distinct >= gemm.batch * gemm.m * gemm.k
+    b = gemm.b_distinct is None or gemm.b_distinct >= gemm.batch * gemm.n * gemm.k
+    reads = gemm.batch * gemm.m * gemm.n * row / 32 * (a / edge_n + b / 128) * min(1, (row - 8192) / 90112)
+    spanned = (a * gemm.m + b * gemm.n) * row
+    return c.page_s * reads * spanned / (spanned + c.page_bytes) / (device.l2_bytes_per_clock / 64)
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.data(), st.sampled_from(PAIRS), st.booleans())
 def test_twin_agrees_for_every_tile_and_split(data, pair, squarest):
@@ -153,7 +166,7 @@ def test_best_of_is_the_least_over_tiles_and_splits(data, pair, split_k):
     answer = model.gemms(Gemms.of(some))
     for gemm, seconds, detail in zip(some, answer.seconds, answer.detail, strict=True):
         priced = {
-            tile.name + (f" split {split}" if split > 1 else ""): twin(gemm, tile, split, device)
+            tile.name + (f" split {split}" if split > 1 else ""): twin(gemm, tile, split, device) + pages(gemm, device)
             for tile in model.table(precision).tiles
             for split in (SPLITS if split_k else (1,))
         }

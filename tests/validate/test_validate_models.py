@@ -5,11 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from perfmodel.cost.tiles import Tiles
+from perfmodel.devices import find_device
+from perfmodel.gemm import Gemm
 from perfmodel.validate import baselines, matmul_heuristics, unseen
-from perfmodel.validate.baselines import one_scale, roofline_parts, roofline_three, tiles_seconds, tiles_two, unfitted
+from perfmodel.validate.baselines import (
+    modelled,
+    one_scale,
+    roofline_parts,
+    roofline_three,
+    tiles_seconds,
+    tiles_two,
+    unfitted,
+)
 from perfmodel.validate.leastsquares import fit_parts
 from perfmodel.validate.problems import Lesson
 from perfmodel.validate.readers import read_gemms
+
+PAGED = [(n, k) for n in (640, 3072, 4096, 8192, 12288, 16384) for k in range(1024, 10241, 1024)]  # and short of it
 
 
 @pytest.fixture
@@ -92,6 +105,18 @@ def test_an_unseen_gpu_gets_from_a_watt_what_the_others_do(problems):
     guess = unseen.tiles_unseen([lesson])(replace_at(problems, np.arange(60)))
     assert (guess.seconds >= tiles_seconds(problems)).all()
     assert (guess.seconds > 0.9 * work / 3.5e12).all()
+
+
+def test_an_unseen_gpu_pays_for_pages_what_others_do(problems):
+    p4 = replace(problems, device=find_device("p4"), kernels=tuple(Gemm(4096, n, k) for n, k in PAGED))
+    model = Tiles(p4.device)
+    constants = replace(model.constants, simt_flop_per_j=np.inf, page_s=3e-9, page_bytes=1e9)
+    seconds = 1.25 * modelled(replace(model, constants=constants), p4)
+    page_s, page_bytes = unseen.pages([Lesson(p4, np.arange(60), seconds)], np.inf)
+    assert (page_s, page_bytes) == (pytest.approx(1.25 * 3e-9, rel=0.01), pytest.approx(1e9, rel=0.01))
+    on_t4 = Lesson(problems, np.arange(60), tiles_seconds(problems))
+    short = Lesson(replace(p4, kernels=(Gemm(512, 512, 512),) * 60), np.arange(60), seconds)
+    assert unseen.pages([on_t4], np.inf) == unseen.pages([short], np.inf) == (0.0, np.inf)
 
 
 def test_modelled_times_are_remembered_by_series(problems):

@@ -33,7 +33,8 @@ class Events:
     def gemms(self, gemms: Gemms) -> Estimates:
         """Seconds of each GEMM; `detail` says tile, split and how busy issue and DRAM are: `64x64x8, issue 83 %, …`."""
         found = [self._timed(self.kernel(gemms, at)) for at in range(len(gemms))]
-        return Estimates(np.array([seconds for seconds, _ in found]), "analytical", [detail for _, detail in found])
+        seconds = np.array([seconds for seconds, _ in found]) + self._tiles.pages_s(gemms)  # not simulated
+        return Estimates(seconds, "analytical", [detail for _, detail in found])
 
     def memory(self, streams: Streams) -> Estimates:
         """As the closed form prices them."""
