@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from perfmodel.errors import unknown_name
 
@@ -35,7 +36,7 @@ class Format:
         >>> FORMATS["dfx12"].stored_bytes, FORMATS["int4"].stored_bytes
         (2.0, 1.0)
         """
-        return float(next(size for size in (1, 2, 4, 8) if 8 * size >= self.bits))
+        return _whole_bytes(self.bits)
 
     @property
     def is_code(self) -> bool:
@@ -46,6 +47,11 @@ class Format:
     def reads_along_k(self) -> bool:
         """Whether tensor cores read a GEMM's operands of this format along k alone: those of 8 bits and fewer."""
         return self.bits <= 8
+
+
+@cache
+def _whole_bytes(bits: int) -> float:
+    return float(next(size for size in (1, 2, 4, 8) if 8 * size >= bits))
 
 
 FORMATS: dict[str, Format] = {

@@ -154,6 +154,23 @@ class Window:
             found[name] = Norms(sum(squares[name] for squares in self._squares), _square(total))
         return found
 
+    def state(self) -> dict[str, list]:
+        """What it holds, as lists and tables of numbers and float64 arrays; copies."""
+        return {
+            "squares": [dict(one) for one in self._squares],
+            "kept": [{name: value.copy() for name, value in one.items()} for one in self._kept],
+        }
+
+    def restore(self, state: Mapping[str, list]) -> None:
+        """Hold what such a state says, copied; `InputError` (E1502) where its arrays are none, or not alike."""
+        self.clear()
+        for kept in map(_arrays, state["kept"]):
+            if self._kept:
+                _check_alike(kept, self._kept[-1])
+            self._kept.append(kept)
+        self._squares.extend({name: float(square) for name, square in one.items()} for one in state["squares"])
+        self._count = len(self._squares)
+
 
 def _arrays(gradients: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if not isinstance(gradients, Mapping) or not gradients:
@@ -182,4 +199,4 @@ def _check_alike(found: Mapping[str, np.ndarray], before: Mapping[str, np.ndarra
 
 def _square(value: np.ndarray) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.dot(value.ravel(), value.ravel()))
+        return float(np.square(value).sum())  # not np.dot, whose last bits depend on how many threads BLAS has

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from perfmodel.policies.decision import Decision
 from perfmodel.policies.diversity import Diversity, Norms, Window, by_layer, mean_diversity
 from perfmodel.policies.rule import MuppetRule
 from perfmodel.traces import values
+
+NUMBERS = ("rung", "last", "start", "violations", "maximum")  # of a state
 
 
 class MuppetPolicy:
@@ -102,6 +105,28 @@ class MuppetPolicy:
         skipped = self.rule.on_undefined == "skip" or diversity < 0  # no sum of squares is: not the code's doing
         value = None if undefined and skipped else diversity
         return self._decide(epoch, Diversity(value, undefined))
+
+    def state(self) -> dict[str, Any]:
+        """All that the run has come to under the rule: numbers, lists and tables of them, float64 arrays; copies."""
+        norms = {name: [one.norm2, one.sum_norm2] for name, one in self.norms.items()}
+        numbers = {key: getattr(self, f"_{key}") for key in NUMBERS}
+        return {**numbers, "norms": norms, "window": self._window.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from such a state, the rule being the same: what is decided then is what the first run would have.
+
+        Raises `InputError`: E1512 for a state that none of this rule's runs has, E1502 for gradients in it.
+        """
+        if state.keys() != {*NUMBERS, "norms", "window"} or not self._can_be(*(state[key] for key in NUMBERS)):
+            raise InputError.at("E1512", "policy:", "the state is not one of this rule.", "Take the run's own rule.")
+        for key in NUMBERS:
+            setattr(self, f"_{key}", state[key])
+        self.norms = {name: Norms(*pair) for name, pair in state["norms"].items()}
+        self._window.restore(state["window"])
+
+    def _can_be(self, rung: Any, last: Any, start: Any, violations: Any, maximum: Any) -> bool:
+        counts = all(type(one) is int for one in (rung, last, start, violations))
+        return counts and 0 <= rung < len(self.rule.ladder) and (maximum is None or type(maximum) in (int, float))
 
     def _refuse_aliased(self) -> None:
         if self.rule.first_term == "aliased":

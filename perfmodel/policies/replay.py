@@ -9,7 +9,7 @@ from typing import Any
 from perfmodel.policies.decision import Decision
 from perfmodel.policies.logged import Logged, changes_within, logged_epochs, switches_of
 from perfmodel.policies.muppet import MuppetPolicy
-from perfmodel.policies.rule import MuppetRule, muppet_rule
+from perfmodel.policies.rule import MODES, MuppetRule, muppet_rule
 from perfmodel.traces import Trace, values
 
 SHOWN = 12  # epochs that a note lists
@@ -44,7 +44,8 @@ class Replay:
     """What the rule makes of a log: one evaluation for each epoch with something to decide by, or with a switch.
 
     `switches` and `ran` hold the epochs (from 0) at whose ends the rule and the run switched, with the format then. A
-    switch at the end of the log's last epoch is not in them, as what the run did then is not known.
+    switch at the end of the log's last epoch is not in them, as what the run did then is not known. `begins` is the
+    format of the run's first epoch.
     """
 
     rule: MuppetRule
@@ -52,6 +53,7 @@ class Replay:
     switches: Mapping[int, str]
     ran: Mapping[int, str]
     notes: tuple[str, ...]
+    begins: str
 
     @property
     def agrees(self) -> bool:
@@ -59,14 +61,17 @@ class Replay:
         return self.switches == self.ran
 
 
-def rule_of(trace: Trace, mode: str = "reference", **options: Any) -> MuppetRule:
-    """The rule with ladder, resolution and patience of the trace's configuration where it has them.
+def rule_of(trace: Trace, mode: str | None = None, **options: Any) -> MuppetRule:
+    """The rule with mode, ladder, resolution, patience and threshold of the trace's configuration where it has them.
 
-    `options` come before it. Raises as `muppet_rule`.
+    `mode` (without one there: the reference's) and `options` come before it. Raises as `muppet_rule`.
     """
     params = trace.scheme_params
+    if mode is None:
+        mode = params["mode"] if params.get("mode") in MODES else MODES[0]
     with values.within("scheme_params."):
         known = {key: values.whole(key, params[key], 1, 10**4) for key in ("resolution", "patience") if key in params}
+        known |= {key: values.number(key, params[key]) for key in ("alpha", "beta", "decay") if key in params}
         if "ladder" in params and "ladder" not in options:
             known["ladder"] = values.texts("ladder", params["ladder"])
     return muppet_rule(mode, **known | options)
@@ -94,7 +99,7 @@ def replay(trace: Trace, rule: MuppetRule | None = None) -> Replay:
         *_epoch_notes(found), *_missing(missing), *_what_is_logged(rule, epochs), *_thresholds(found),
         *_others(trace, switches, ran),
     )  # fmt: skip
-    return Replay(rule, tuple(found), switches, ran, notes)
+    return Replay(rule, tuple(found), switches, ran, notes, trace.segments[0].precision.label)
 
 
 def _epoch_notes(found: Sequence[Evaluation]) -> list[str]:

@@ -291,3 +291,50 @@ def test_a_negative_diversity_decides_nothing(on_undefined):
 def test_a_ladder_rises():
     with pytest.raises(InputError, match=r"^E1509 ladder: dfx8 is not wider than dfx16"):
         MuppetRule(ladder=("dfx16", "dfx8"))
+
+
+@pytest.mark.parametrize(
+    "rule", [MuppetRule(), PAPER, MuppetRule(first_term="aliased")], ids=("code", "paper", "aliased")
+)
+def test_a_restored_policy_decides_as_if_nothing_had_happened(rule):
+    """Broken off after any epoch, through plain numbers and arrays, on gradients that climb the ladder."""
+    rule = replace(rule, beta=-2.0, patience=1)  # T(0) = -1: any diversity below the maximum violates it
+    random = np.random.default_rng(5)
+    gradients = [{"a": random.normal(size=(3, 2)), "b.c": random.normal(size=5)} for _ in range(60)]
+    firsts = [{"a": random.normal(size=(3, 2)), "b.c": random.normal(size=5)} for _ in range(60)]
+    whole, parts = MuppetPolicy(rule), MuppetPolicy(rule)
+    for epoch, (last, first) in enumerate(zip(gradients, firsts, strict=True)):
+        assert parts.observe(epoch, last, first) == whole.observe(epoch, last, first)
+        state, parts = parts.state(), MuppetPolicy(rule)
+        parts.restore(state)
+        for arrays in state["window"]["kept"]:
+            for array in arrays.values():
+                array += 1  # what was restored is a copy
+        assert (parts.norms, parts.format, parts.finished) == (whole.norms, whole.format, whole.finished)
+    assert whole.finished
+
+
+def test_a_state_is_a_copy():
+    policy = MuppetPolicy()
+    observed(policy, ORTHOGONAL[:1])
+    state = policy.state()
+    observed(policy, ORTHOGONAL[1:3], start=1)
+    assert state == {
+        "rung": 0, "last": 0, "start": 0, "maximum": None, "violations": 0, "norms": {},
+        "window": {"squares": [{"w": 1.0}], "kept": [{"w": pytest.approx(np.array([1.0, 0.0, 0.0, 0.0]))}]},
+    }  # fmt: skip
+
+
+def test_a_state_of_another_rule_is_refused():
+    long, short = MuppetPolicy(), MuppetPolicy(MuppetRule(ladder=("dfx8", "fp32")))
+    with pytest.raises(InputError, match="E1512 policy: the state is not one of this rule"):
+        short.restore(long.state() | {"rung": 2})
+    for state in ({"rung": 0}, long.state() | {"maximum": "1"}, long.state() | {"last": 1.0}):
+        with pytest.raises(InputError, match="E1512"):
+            long.restore(state)
+    with pytest.raises(InputError, match="E1502"):
+        long.restore(long.state() | {"window": {"squares": [{"w": 1.0}], "kept": [{"w": "none"}]}})
+    with pytest.raises(InputError, match=r"E1502 gradients\['w'\]: is not there in every epoch"):
+        MuppetPolicy(PAPER).restore(
+            long.state() | {"window": {"squares": [{"w": 1.0}] * 2, "kept": [{"w": np.ones(2)}, {"w": np.ones(3)}]}}
+        )

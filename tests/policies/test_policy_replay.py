@@ -1,5 +1,6 @@
 """Rules beside logged runs: the run of the authors' code, and small traces made here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,15 @@ def made(formats, gradients=None, metrics=None, **more):
         for i, name in enumerate(formats)
     ]
     return Trace("resnet20", "cifar10", "muppet", 50, 10, segments, {"made": "here"}, **more)
+
+
+def test_the_rule_is_the_one_that_the_trace_names():
+    params = {"mode": "paper", "resolution": 5, "alpha": 2, "beta": 0.5, "decay": 0.25, "ladder": ["dfx8", "fp32"]}
+    named = replace(sample(), scheme_params=params)
+    options = {"resolution": 5, "alpha": 2.0, "beta": 0.5, "decay": 0.25, "ladder": ("dfx8", "fp32")}
+    assert rule_of(named) == muppet_rule("paper", **options)
+    assert rule_of(named, "reference", alpha=3.0) == muppet_rule("reference", **options | {"alpha": 3.0})
+    assert rule_of(replace(sample(), scheme_params={"mode": "other"})) == muppet_rule()
 
 
 @pytest.mark.parametrize("name", ["", "log.csv", "stdout.txt"])
