@@ -129,7 +129,7 @@ class Gemm:
         (8, 8, 7)
         """
         m, n, k = align(self.precision, self.layout, self.m, self.n, self.k, self.batch)
-        return replace(self, m=m, n=n, k=k)
+        return self if (m, n, k) == (self.m, self.n, self.k) else replace(self, m=m, n=n, k=k)
 
 
 def align(precision: Precision, layout: str, m, n, k, batch):

@@ -46,13 +46,13 @@ def layer_gemm(layer: Conv2d | Linear, pass_: str, batch: int, mapping: str, pre
     """
     if mapping not in MAPPINGS:
         raise unknown_name("E1005", "mapping", mapping, MAPPINGS)
-    gemm = _gemm(layer, pass_, batch, mapping, precision)
+    gemm, more = _gemm(layer, pass_, batch, mapping, precision), {}
     if mapping == "implicit" and isinstance(layer, Conv2d):
-        gemm = replace(gemm, conv=_convolution(layer, pass_, batch))
-    if precision.operand.reads_along_k:
-        return gemm
-    per_image = mapping == "im2col-per-image" and isinstance(layer, Conv2d)
-    return replace(gemm, layout=(LAYOUT_PER_IMAGE if per_image else LAYOUT_OF)[pass_])
+        more["conv"] = _convolution(layer, pass_, batch)
+    if not precision.operand.reads_along_k:
+        per_image = mapping == "im2col-per-image" and isinstance(layer, Conv2d)
+        more["layout"] = (LAYOUT_PER_IMAGE if per_image else LAYOUT_OF)[pass_]
+    return replace(gemm, **more) if more else gemm
 
 
 def _convolution(layer: Conv2d, pass_: str, batch: int) -> Convolution:

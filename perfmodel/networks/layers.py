@@ -33,13 +33,11 @@ class Conv2d:
     @property
     def out_shape(self) -> Shape:
         """(K, P, Q) with P = ⌊(H + 2·pad − dilation·(R − 1) − 1) / stride⌋ + 1."""
-        size = (
-            (n + 2 * p - d * (r - 1) - 1) // s + 1
-            for n, p, d, r, s in zip(
-                self.in_shape[1:], self.padding, self.dilation, self.kernel, self.stride, strict=True
-            )
-        )
-        return (self.out_channels, *size)
+        (_, h, w), (r, s), (down, across) = self.in_shape, self.kernel, self.stride
+        (above, beside), (tall, wide) = self.padding, self.dilation
+        p = (h + 2 * above - tall * (r - 1) - 1) // down + 1
+        q = (w + 2 * beside - wide * (s - 1) - 1) // across + 1
+        return self.out_channels, p, q
 
     @property
     def macs(self) -> int:
@@ -114,14 +112,25 @@ POOLS = ("max_pool", "avg_pool", "adaptive_avg_pool")
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """What a pool looks at; with `ceil`, windows at the ends may reach over the padding (PyTorch's `ceil_mode`)."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    ceil: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryBound:
-    """A layer that multiplies no matrices: its bytes are its cost."""
+    """A layer that multiplies no matrices: its bytes are its cost. `window` is that of a max or average pool."""
 
     name: str
     inputs: tuple[str, ...]
     op: str
     in_shapes: tuple[Shape, ...]
     out_shape: Shape
+    window: Window | None = None
 
     macs = 0
     weights = 0

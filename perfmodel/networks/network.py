@@ -8,7 +8,7 @@ from pathlib import Path
 
 from perfmodel.datafiles import DATA, Section, bundled, find_file, read_toml
 from perfmodel.errors import quote
-from perfmodel.networks.layers import POOLS, Conv2d, Layer, Linear, MemoryBound, Pair, Shape, elements
+from perfmodel.networks.layers import POOLS, Conv2d, Layer, Linear, MemoryBound, Pair, Shape, Window, elements
 from perfmodel.networks.rows import Row, Unfolder, check_used, known, take_parameters
 from perfmodel.units import ceil_div
 
@@ -178,8 +178,8 @@ def _layer(row: Row, ins: tuple[Shape, ...], earlier: dict[str, Layer]) -> Layer
         layer = _conv(row, ins[0]) if row.op == "conv" else _linear(row, ins[0])
         _check_shared(row, layer, earlier)
         return layer
-    out = _pooled(row, ins[0]) if row.op in POOLS else ins[0]
-    return MemoryBound(row.name, row.inputs, row.op, ins, out)
+    out, window = _pooled(row, ins[0]) if row.op in POOLS else (ins[0], None)
+    return MemoryBound(row.name, row.inputs, row.op, ins, out, window)
 
 
 def _conv(row: Row, shape: Shape) -> Conv2d:
@@ -227,16 +227,17 @@ def _joined(row: Row, ins: tuple[Shape, ...]) -> Shape:
     return ins[0] if row.op == "add" else (sum(shape[0] for shape in ins), *ins[0][1:])
 
 
-def _pooled(row: Row, shape: Shape) -> Shape:
+def _pooled(row: Row, shape: Shape) -> tuple[Shape, Window | None]:
     if row.op == "adaptive_avg_pool":
         out = row.keys.whole("out", 1)
-        return (shape[0], out, out)
+        return (shape[0], out, out), None
     kernel, pad = _pair(row.keys, "kernel"), _pair(row.keys, "pad", 0, 0)
     stride = _pair(row.keys, "stride", kernel)
     up = row.keys.take("ceil", bool, False)
     if any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
         raise row.keys.fail("E1409", "pad", f"{pad} is more than half of kernel {kernel}.", "Use less padding.")
-    return (shape[0], *(_pool_size(*size, up) for size in zip(shape[1:], kernel, stride, pad, strict=True)))
+    sides = (_pool_size(*size, up) for size in zip(shape[1:], kernel, stride, pad, strict=True))
+    return (shape[0], *sides), Window(kernel, stride, pad, up)
 
 
 def _pool_size(n: int, kernel: int, stride: int, pad: int, up: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfmodel.lowering import MemoryOp, Work
 from perfmodel.networks import Layer, MemoryBound, Network
@@ -29,7 +29,7 @@ class Conversion:
     operations of the layers concerned (empty: all that have parameters), `heads` whether auxiliary heads count.
     `one_pass`: no maximum of the whole tensor is needed first. `times` is how often a step does it. `pooled` says how
     the input gradient of a pool to 1x1 counts: `whole`, or one element for each channel, as the hooks of an old PyTorch
-    saw it.
+    saw it. `once`: a tensor that several layers read, such as a block's input or shared weights, is converted once.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class Conversion:
     pooled: str = "whole"
     codes_only: bool = False
     what: str = ""
+    once: bool = False
 
     def tensors(self, network: Network, batch: int) -> Iterator[tuple[str, str, str, int]]:
         """Layer, pass, tensor and elements of everything that the rule is about."""
@@ -59,6 +60,8 @@ class Conversion:
         return layer.op in self.ops if self.ops else bool(layer.parameters)
 
     def _count(self, network: Network, layer: Layer, tensor: str, batch: int) -> int:
+        if tensor == "weights" and self.once and layer.shares:  # the owner may be read in another format
+            return replace(layer, shares=None).parameters
         if tensor in ("weights", "weight_gradients", "parameters"):
             return layer.parameters
         if tensor == "input_gradients" and not network.trains_before(layer):
@@ -68,6 +71,14 @@ class Conversion:
         if tensor == "input_gradients" and self.pooled == "channels" and _pools_to_one(layer):
             return batch * layer.in_shape[0]
         return batch * elements(layer.in_shape)
+
+    def identity(self, layer: Layer | None, tensor: str) -> str:
+        """Which tensor it is: of an input that several layers read, the layer that made it; of weights, their owner."""
+        if layer is None:  # the images
+            return ""
+        if tensor == "inputs":
+            return layer.inputs[0]
+        return (tensor == "weights" and layer.shares) or layer.name
 
     def work(self, layer: str, pass_: str, count: int) -> Work:
         """The kernel of a conversion with bytes of its own."""

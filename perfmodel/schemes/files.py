@@ -203,6 +203,7 @@ def _conversion(section: Section) -> Conversion:
         one_pass=section.take("one_pass", bool, False), times=_times(section),
         pooled=_one_of(section, "pooled", ("whole", "channels"), "whole"),
         codes_only=section.take("codes_only", bool, False), what=section.take("what", str, ""),
+        once=section.take("once", bool, False),
     )  # fmt: skip
     section.finish()
     return conversion

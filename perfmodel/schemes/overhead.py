@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from perfmodel.errors import InputError, quote
 from perfmodel.lowering import Delay, MemoryOp, Work
@@ -78,11 +79,8 @@ class Overhead:
         if self.seconds is not None:
             return
         level = "delayed" if one_pass and LEVELS[self.level].kernels == CURRENT_KERNELS else self.level
-        for op, count, read, written, codes in LEVELS[level].kernels:
-            each = elements / count
-            shape = () if op in WITHOUT_SHAPE or width != FP32_BYTES else (elements,)
-            moved = MemoryOp(read * width * each, (written * width + codes * CODE_BYTES) * each, _op(op, shape), shape)
-            yield Work(layer, pass_, "quantise", moved, count * times)
+        for kernel, count in _kernels(level, elements, width):
+            yield Work(layer, pass_, "quantise", kernel, count * times)
 
     @property
     def converts(self) -> bool:
@@ -98,6 +96,18 @@ class Overhead:
         """The given time of one iteration, where there is one."""
         if self.seconds:
             yield Work("(all tensors)", "fprop", "quantise", Delay(self.seconds, self.basis))
+
+
+@lru_cache(2**14)  # tensors of one size in many layers
+def _kernels(level: str, elements: int, width: float) -> tuple[tuple[MemoryOp, int], ...]:
+    """The kernels of a level that quantise a tensor, and how many alike."""
+    found = []
+    for op, count, read, written, codes in LEVELS[level].kernels:
+        each = elements / count
+        shape = () if op in WITHOUT_SHAPE or width != FP32_BYTES else (elements,)
+        moved = MemoryOp(read * width * each, (written * width + codes * CODE_BYTES) * each, _op(op, shape), shape)
+        found.append((moved, count))
+    return tuple(found)
 
 
 def _op(op: str, shape: tuple[int, ...]) -> str:

@@ -187,10 +187,15 @@ def layer_formats(network: Network, rules: tuple[LayerRule, ...]) -> dict[str, T
 
 def matching(network: Network, match: tuple[str, ...], place: str) -> list[str]:
     """The names of the layers with GEMMs that roles and patterns are about; E1108 for a pattern that none fits."""
-    names = [layer.name for layer in network.gemm_layers]
+    names = {layer.name: None for layer in network.gemm_layers}
     found: list[str] = []
     for pattern in match:
-        fitting = ROLES[pattern](network) if pattern in ROLES else [n for n in names if fnmatchcase(n, pattern)]
+        if pattern in ROLES:
+            fitting = ROLES[pattern](network)
+        elif pattern in names and not any(sign in pattern for sign in "*?["):  # of thousands, each is looked up
+            fitting = [pattern]
+        else:
+            fitting = [name for name in names if fnmatchcase(name, pattern)]
         if not fitting and pattern not in ROLES:
             what = f"{place} layer with a GEMM in {network.name}"
             raise InputError(unknown_name("E1108", what, pattern, (*ROLES, *names)).problems)

@@ -83,11 +83,20 @@ class Scheme:
     ) -> Iterator[tuple[Conversion, str, str, int]]:
         """Each tensor that one step converts: the rule that says so, layer, pass and elements."""
         operands = self.operands(network, formats)
+        layers = {layer.name: layer for layer in network.layers}
         for rule in self.conversions:
-            for layer, pass_, tensor, count in rule.tensors(network, batch):
-                of_codes = rule.kind == "quantise" or rule.codes_only
-                if not of_codes or _format_of(tensor, operands.get(layer), formats.precision).is_code:
-                    yield rule, layer, pass_, count
+            of_codes, done = rule.kind == "quantise" or rule.codes_only, set()
+            for name, pass_, tensor, count in rule.tensors(network, batch):
+                layer = layers.get(name)
+                trains = layer is not None and network.trains_before(layer)
+                format_ = _format_of(tensor, operands.get(name), formats.precision, trains)
+                if of_codes and not format_.is_code:
+                    continue
+                key = tensor, rule.identity(layer, tensor), format_
+                if rule.once and key in done:
+                    continue
+                done.add(key)
+                yield rule, name, pass_, count
 
     def quantised_elements(self, network: Network, batch: int, formats: StepFormats) -> float:
         """How many elements one step quantises."""
@@ -121,23 +130,19 @@ class Scheme:
                 yield Work(layer.name, "update", "update", MemoryOp(count * each[0], count * each[1], **named))
 
 
-def _format_of(tensor: str, operands: Operands | None, step: PassPrecision) -> Format:
+def _format_of(tensor: str, operands: Operands | None, step: PassPrecision, trains: bool) -> Format:
     """The format of a tensor: the narrower one in which GEMMs read it, or its pass's; without GEMMs the step's.
 
-    Parameters and their gradients have the weight gradient's.
+    Parameters and their gradients have the weight gradient's. Where nothing before the layer `trains`, it has no dgrad.
     """
-    if operands is None:
-        passes = step
-    elif tensor == "inputs":
+    if operands is not None and tensor == "inputs":
         return narrower(operands.fprop[0], operands.wgrad[1])
-    elif tensor == "weights":
-        return narrower(operands.fprop[1], operands.dgrad[1])
-    elif tensor == "output_gradients":
-        return narrower(operands.dgrad[0], operands.wgrad[0])
-    else:
-        passes = operands.passes
+    if operands is not None and tensor == "weights":
+        return narrower(operands.fprop[1], operands.dgrad[1]) if trains else operands.fprop[1]
+    if operands is not None and tensor == "output_gradients":
+        return narrower(operands.dgrad[0], operands.wgrad[0]) if trains else operands.wgrad[0]
     pass_ = {"input_gradients": "dgrad", "weight_gradients": "wgrad", "parameters": "wgrad"}.get(tensor, "fprop")
-    return find_format(getattr(passes, pass_)[0])
+    return find_format(getattr(step, pass_)[0]) if operands is None else operands.format(pass_)
 
 
 def refuse_format(scheme: Scheme, format_: Format) -> Unsupported:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields
 from functools import lru_cache
+from operator import attrgetter
 
 from perfmodel.devices import Device
 from perfmodel.errors import InputError, unknown_name
 from perfmodel.formats import find_format
 from perfmodel.gemm import Gemm, find_precision
 from perfmodel.lowering import PASSES, Delay, Work, layer_gemm, lower_gemms, lower_joins, lower_memory
-from perfmodel.networks import Layer, MemoryBound, Network
+from perfmodel.networks import Conv2d, Layer, Linear, MemoryBound, Network
 from perfmodel.schemes.formats import StepFormats
 from perfmodel.schemes.overhead import Overhead
 from perfmodel.schemes.rules import Operands, resolve
@@ -19,7 +20,11 @@ from perfmodel.schemes.scheme import Scheme
 from perfmodel.schemes.units import Choice, choose_unit, units_of
 from perfmodel.units import ceil_div
 
-LAYERS_KEPT = 2**14  # of which the kernels are remembered: steps of many schemes and devices share them
+SHAPES_KEPT = 2**14  # of layers, whose kernels are remembered: layers, steps of many schemes, and devices share them
+OF_SHAPE = {
+    kind: attrgetter(*(one.name for one in fields(kind) if one.name not in ("name", "inputs")))
+    for kind in (Conv2d, Linear, MemoryBound)
+}  # fmt: skip
 
 
 def training_step(
@@ -78,17 +83,44 @@ def _gemms(
             yield from _tile_sums(work, chunks, device)
 
 
-@lru_cache(LAYERS_KEPT)
+class _Shape:
+    """A layer as what it computes: the same for layers that differ in name and inputs alone."""
+
+    __slots__ = ("key", "layer")
+
+    def __init__(self, layer: Layer):
+        self.layer, self.key = layer, (layer.op, OF_SHAPE[type(layer)](layer))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shape) and self.key == other.key
+
+
 def _lowered(layer, pass_: str, batch: int, mapping: str, choice: Choice, transposes: bool) -> tuple[Work, ...]:
     """What `lower_gemms` has of one layer and pass, marked where the unit is a proxy."""
-    works = lower_gemms(layer, batch, mapping, choice.precision, (pass_,), transposes)
-    return tuple(replace(work, proxy=choice.proxy) if choice.proxy else work for work in works)
+    parts = _gemm_parts(_Shape(layer), pass_, batch, mapping, choice.precision, transposes)
+    return tuple(Work(layer.name, pass_, *part, choice.proxy) for part in parts)
 
 
-@lru_cache(LAYERS_KEPT)
+@lru_cache(SHAPES_KEPT)
+def _gemm_parts(shape: _Shape, pass_: str, batch: int, mapping: str, precision, transposes: bool) -> tuple[tuple, ...]:
+    """Kind, kernel and count of each piece of work."""
+    works = lower_gemms(shape.layer, batch, mapping, precision, (pass_,), transposes)
+    return tuple((work.kind, work.kernel, work.count) for work in works)
+
+
 def _memory(layer: Layer, batch: int, width: float, trains: bool) -> tuple[Work, ...]:
     """What `lower_memory` has of one layer."""
-    return tuple(lower_memory(layer, batch, width, trains))
+    return tuple(Work(layer.name, *part) for part in _memory_parts(_Shape(layer), batch, width, trains))
+
+
+@lru_cache(SHAPES_KEPT)
+def _memory_parts(shape: _Shape, batch: int, width: float, trains: bool) -> tuple[tuple, ...]:
+    """Pass, kind, kernel and count of each piece of work."""
+    works = lower_memory(shape.layer, batch, width, trains)
+    return tuple((work.pass_, work.kind, work.kernel, work.count) for work in works)
 
 
 def _tile_sums(work: Work, chunks: int, device: Device | None) -> Iterator[Work]:

@@ -275,3 +275,50 @@ def test_each_tensor_is_quantised_by_its_own_format(scheme, network, tensors, ki
 def test_a_run_that_was_wider_than_the_scheme_is_priced_as_it_was(name):
     found = resolve(find_scheme(name).tensors, None, PassPrecision.same("fp32"))
     assert {one.name for pass_ in ("fprop", "dgrad", "wgrad") for one in getattr(found, pass_)} == {"fp32"}
+
+
+SHARING = """
+title = "Sharing"
+source = "made up"
+input = [2, 4, 4]
+layers = [
+  { op = "conv", name = "a", out = 3, kernel = 1, bias = false },
+  { op = "conv", name = "b", from = "a", out = 3, kernel = 1 },
+  { op = "conv", name = "c", from = "a", out = 3, kernel = 1, shares = "b" },
+  { op = "concat", name = "d", from = ["b", "c"] },
+]
+"""
+CODES = """
+formats = ["fp16", "int8", "int4"]
+conversions = [{ kind = "quantise", of = ["inputs", "weights", "output_gradients"], once = ONCE }]
+layers = [
+  { match = "b", fprop = "int8" },
+  { match = "c", fprop = "int8", wgrad = "int4" },
+]
+"""
+
+
+def test_a_tensor_that_several_layers_read_is_converted_once(network, scheme):
+    """For two images: the input of b and c has 2·3·16 = 96 elements, their weights 9 and a bias of 3."""
+    net = network(SHARING)
+
+    def found(once, text=CODES):
+        rows = scheme(text.replace("ONCE", once)).converted(net, 2, StepFormats.everywhere("fp16"))
+        return [(layer, pass_, count) for _, layer, pass_, count in rows]
+
+    # b in INT8, c reads its input in INT4, too: one tensor, converted into both. c's weights are b's.
+    each = [("b", "fprop", 96), ("b", "fprop", 12), ("c", "fprop", 96), ("c", "dgrad", 96)]
+    assert found("false") == found("true") == each
+    same = CODES.replace('wgrad = "int4"', 'dgrad = "int8"')
+    assert found("true", same) == [*each[:2], each[3]]  # both read the input in INT8
+    alone = CODES.replace('{ match = "b", fprop = "int8" },', "")
+    assert found("true", alone) == [("c", "fprop", 96), ("c", "fprop", 12), ("c", "dgrad", 96)]
+    assert found("false", alone) == [("c", "fprop", 96), ("c", "dgrad", 96)]  # weights count with their owner
+
+
+def test_the_first_layer_has_no_data_gradient(network, scheme):
+    codes = 'formats = ["fp16", "int8"]\nconversions = [{ kind = "quantise", of = ["weights", "output_gradients"] }]\n'
+    for pass_, wanted in (("fprop", [("weights", 54)]), ("dgrad", []), ("wgrad", [("output_gradients", 96)])):
+        mine = scheme(codes + f'layers = [{{ match = "first", {pass_} = "int8" }}]')
+        rows = mine.converted(network(), 2, StepFormats.everywhere("fp16"))
+        assert [count for *_, count in rows] == [count for _, count in wanted]
