@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= reports
 GPU_PYTHON ?= $(BIN)/python
+TRAIN_PACKAGES := torch==2.13.0 scikit-learn pyarrow
 COMPILE_PACKAGES := nvidia-cutlass==4.2.0.0 nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm
 TRACES := $(basename $(notdir $(wildcard traces/*.jsonl)))
 NETWORKS := alexnet-reference resnet18 googlenet-aux
 
-.PHONY: report test compile-test gpu-test lint format bench clean
+.PHONY: report test compile-test train-test browser-test gpu-test lint format bench clean
 .DEFAULT_GOAL := report
 
 $(VENV)/installed: pyproject.toml
@@ -31,17 +32,29 @@ report: $(VENV)/installed
 	$(BIN)/perfmodel speedup $(TRACES)
 	@echo
 	$(BIN)/perfmodel reproduce table3
+	$(BIN)/perfmodel report $(TRACES) -o $(OUT)/report.html
 	@printf 'Made by `make report` from commit %s, version %s, on a machine without a GPU: every time is modelled.\n' \
 	  "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" "$$($(BIN)/perfmodel --version)" > $(OUT)/README.md
 	@echo; echo 'Tables and pictures:'; ls $(OUT)/*.md $(OUT)/*.csv $(OUT)/*.png
+	@echo; echo 'The report, for a browser: $(OUT)/report.html'
 
+# Two processes, a file of tests in one of them: there are two cores at the least.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # The kernels themselves, with the nvcc of this machine: CUTLASS's generator and headers, and a disassembler, without what they ask for.
 compile-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(COMPILE_PACKAGES)
 	$(BIN)/python -m pytest -q -m compile
+
+# What needs the larger extras, PyTorch and pyarrow: after `make test`, which needs none.
+train-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TRAIN_PACKAGES)
+	$(BIN)/python -m pytest -q perfmodel/training tests/training tests/report/test_parquet.py
+
+# The report in a real browser: Chromium and its driver, where they are installed (SHOTS: a folder for screenshots).
+browser-test: $(VENV)/installed
+	$(if $(SHOTS),PERFMODEL_SCREENSHOTS=$(abspath $(SHOTS))) $(BIN)/python -m pytest -q -rs -m browser
 
 # On a machine with a GPU and the packages of the extra cuda13 or cuda12 (GPU_PYTHON=python3 where these are not in .venv): the tests that
 # need it, and a profile of about two minutes.

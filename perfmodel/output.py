@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from perfmodel.errors import OutputError, quote
 
-TABLE_SUFFIXES = (".txt", ".csv", ".json", ".md", ".tex")
+TABLE_SUFFIXES = (".txt", ".csv", ".json", ".md", ".tex")  # tables as text
+PARQUET = ".parquet"  # and as bytes, with the package that can
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 

@@ -135,6 +135,10 @@ class RunCost:
         segments = (replace(s, seconds=steps[s.formats].total.seconds * s.iterations) for s in self.segments)
         return RunCost(self.title, tuple(segments), steps)
 
+    def until(self, epoch: int) -> RunCost:
+        """The run up to the end of an epoch (from 0)."""
+        return replace(self, segments=tuple(segment for segment in self.segments if segment.epoch <= epoch))
+
     @property
     def epochs(self) -> int:
         """How many epochs."""

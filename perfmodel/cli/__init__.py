@@ -16,10 +16,13 @@ perfmodel VERB --help explains a verb; --version prints the version.
 With any verb, --errors json prints errors and warnings as JSON, one object a line."""
 VERBS = {
     "speedup": "how long a training trace takes, and how much faster it is than FP32 and mixed precision",
+    "report": "the same as one HTML file with figures, tables, sources and how to make it again",
     "trace": "training logs of any tool as traces: convert, check, show",
     "breakdown": "where the time of one training step goes: by layer, pass or kind of work",
     "compare": "training schemes side by side on one network: time of an epoch, where it goes, bit operations, traffic",
+    "advise": "which layers and passes a narrow format pays off for, and the plan of least time as a scheme",
     "policy": "switching rules: replay them on a training log, ask what if",
+    "train": "train with emulated low precision and switching formats (extra train), and get the trace",
     "reproduce": "a published table and ours side by side (table3 of the MuPPET paper)",
     "predict": "seconds of each GEMM of a CSV file",
     "calibrate": "fit the model to timings of a device",
@@ -33,6 +36,7 @@ VERBS = {
     "traces": "the bundled training traces",
 }
 OK, BAD_INPUT, INTERRUPTED = 0, 2, 130
+told: list[str] = []  # what this run complained of so far; a report repeats it
 _as_json = False  # whether problems are printed as JSON; set by each run of `main`
 
 
@@ -40,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
     global _as_json
     arguments, _as_json = _take_error_form(sys.argv[1:] if argv is None else argv)
+    told.clear()
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show × or … gets an escape for it
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -72,6 +77,7 @@ def _problem(*parts: str):
 
 def complain(what) -> None:
     """Print a problem or a text to the standard error stream, if there is one that takes it."""
+    told.append(str(what))
     line = what.json() if _as_json and hasattr(what, "json") else what
     if sys.stderr is not None:  # closed by the shell: 2>&-
         with suppress(OSError):

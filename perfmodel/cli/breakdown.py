@@ -21,20 +21,39 @@ def run(argv: list[str]) -> int:
 
     network, model = find_network(arguments.network), common.find_model(arguments)
     steps = {name: _price(network, name, model, arguments) for name in arguments.precision.split(",")}
-    picture = suffix in common.figure_suffixes()
-    frame, notes = breakdown_frame(steps), _notes(steps, model.device, arguments, picture)
-    title = f"One training step of {network.name}, batch {arguments.batch}"
-    if picture:
-        from perfmodel.report.basis import source_words
-        from perfmodel.report.figures import breakdown_figure, write_figure
+    if arguments.timeline is not None:
+        from perfmodel.report.timeline import write_timeline
 
-        note = f"{source_words(_basis(steps))}: {common.describe(arguments)}. {' '.join(notes)}"
-        write_figure(breakdown_figure(frame, title, arguments.by, note), arguments.output)
+        setting = f"batch {arguments.batch}, {common.describe(arguments)}"
+        write_timeline(arguments.timeline, steps, network, setting, model.device.name)
+    picture = suffix in common.figure_suffixes()
+    notes, title = _notes(steps, model.device, arguments, picture), f"of {network.name}, batch {arguments.batch}"
+    if picture:
+        _draw(steps, model.device, title, notes, arguments)
     else:
-        title += f": {common.describe(arguments)}"
-        table = _table(frame, steps, arguments.by, suffix, title, notes, arguments.framework is not None)
+        title = f"One training step {title}: {common.describe(arguments)}"
+        table = _table(
+            breakdown_frame(steps), steps, arguments.by, suffix, title, notes, arguments.framework is not None
+        )
         common.emit([common.with_setting(table, arguments, suffix)], arguments.output)
     return 0
+
+
+def _draw(steps, device, title: str, notes: tuple[str, ...], arguments) -> None:
+    """Bars, or with `--roofline` the GEMMs under the device's roofs."""
+    from perfmodel.report.basis import source_words
+    from perfmodel.report.breakdown import breakdown_frame
+    from perfmodel.report.figures import breakdown_figure, roofline_figure, write_figure
+    from perfmodel.report.roofline import roofline_frame, roofs_frame
+
+    note = f"{source_words(_basis(steps))}: {common.describe(arguments)}. {' '.join(notes)}"
+    if arguments.roofline:
+        points = roofline_frame(steps, device)
+        roofs = roofs_frame(device, points["kernel_precision"])
+        figure = roofline_figure(points, roofs, f"GEMMs of one training step {title}, and what bounds them", note)
+    else:
+        figure = breakdown_figure(breakdown_frame(steps), f"One training step {title}", arguments.by, note)
+    write_figure(figure, arguments.output)
 
 
 def _parser() -> common.Parser:
@@ -51,20 +70,30 @@ def _parser() -> common.Parser:
     common.add_profile_arguments(parser)
     common.add_overhead_argument(parser, common.LEVELS)
     common.add_output_argument(
-        parser, "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf); csv and json hold every kernel"
+        parser,
+        "table (.txt .csv .json .md .tex .parquet) or figure (.png .svg .pdf); csv, json and parquet hold every kernel",
     )
+    parser.add_argument(
+        "--roofline", action="store_true", help="with -o FILE.png, .svg or .pdf: GEMMs under the device's roofs"
+    )
+    common.add_timeline_argument(parser)
     return parser
 
 
 def _check(arguments) -> str | None:
-    from perfmodel.errors import unknown_name
+    from perfmodel.errors import InputError, unknown_name
     from perfmodel.report.breakdown import GROUPS
 
     if arguments.by not in GROUPS:
         raise unknown_name("E1008", "--by", arguments.by, GROUPS)
     common.check_batch(arguments.batch)
     common.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and one step has none.")
-    return common.output_suffix(arguments.output, figures=True)
+    common.check_timeline(arguments)
+    suffix = common.output_suffix(arguments.output, figures=True)
+    if arguments.roofline and (suffix not in common.figure_suffixes() or arguments.by != "layer"):
+        found = "is a figure of layers and passes."
+        raise InputError.at("E1105", "--roofline", found, "Give -o FILE.png, .svg or .pdf, and no --by.")
+    return suffix
 
 
 def _price(network, precision: str, model, arguments):
@@ -84,7 +113,9 @@ def _notes(steps, device, arguments, picture: bool) -> tuple[str, ...]:
     from perfmodel.schemes import find_overhead, step_words
 
     notes = [f"{'; '.join(f'{name}: {step_words(name)}' for name in steps)}."]
-    notes += totals_note(steps) if picture else interval_notes(step.interval() for step in steps.values())
+    notes += (
+        totals_note(steps) if picture else interval_notes((step.interval() for step in steps.values()), rounded=True)
+    )
     notes.append(units_note(device, steps.values()))
     proxies = list(dict.fromkeys(proxy for step in steps.values() for proxy in step.proxies))
     notes += [f"Proxies: {', '.join(proxies)}."] if proxies else []

@@ -138,6 +138,32 @@ def add_output_argument(to: argparse.ArgumentParser, what: str) -> None:
     to.add_argument("-o", "--output", metavar="FILE", help=f"write to FILE, in the format of its suffix: {what}")
 
 
+def add_timeline_argument(to: argparse.ArgumentParser) -> None:
+    """`--timeline`."""
+    to.add_argument(
+        "--timeline", metavar="FILE.json",
+        help="write one training step of each precision to FILE.json too, as a timeline that Perfetto opens",
+    )  # fmt: skip
+
+
+def check_timeline(arguments: argparse.Namespace) -> None:
+    """Check the path of `--timeline` before any computing: E1904 for another suffix, E1745 where `-o` is that file.
+
+    Raises `OutputError` as `check_output`.
+    """
+    from os.path import abspath
+
+    from perfmodel.output import check_suffix
+
+    if arguments.timeline is None:
+        return
+    check_suffix(arguments.timeline, (".json",))
+    if arguments.output is not None and abspath(arguments.output) == abspath(arguments.timeline):
+        found = f"and -o are both {quote(arguments.output)}."
+        raise InputError.at("E1745", "--timeline", found, "Give each a file of its own.")
+    check_output(arguments.timeline)
+
+
 def check_batch(batch: int) -> None:
     """Raise E1105 for a batch size out of range."""
     if not 1 <= batch <= 10**7:
@@ -225,12 +251,20 @@ def with_setting(table, arguments: argparse.Namespace, suffix: str | None):
 
 
 def emit(tables: Sequence, output: str | None) -> None:
-    """Print tables, or write them to `output` in the format of its suffix."""
-    from perfmodel.output import TABLE_SUFFIXES, check_suffix, write_text
-    from perfmodel.report.render import render
+    """Print tables, or write them to `output` in the format of its suffix.
+
+    `.csv` and `.parquet` hold one table: for several, `OutputError` (E1903) is raised.
+    """
+    from perfmodel.output import PARQUET, TABLE_SUFFIXES, check_suffix, write_file, write_text
+    from perfmodel.report.render import check_single, render
 
     if output is None:
         print(render(tables, ".txt"), end="")
+    elif check_suffix(output, (*TABLE_SUFFIXES, PARQUET)) == PARQUET:
+        from perfmodel.report.parquet import to_parquet
+
+        content = to_parquet(check_single(tables, PARQUET))
+        write_file(output, lambda file: file.write(content))
     else:
         write_text(output, render(tables, check_suffix(output, TABLE_SUFFIXES)))
 
@@ -280,9 +314,32 @@ def check_output(output: str | None) -> None:
 
 
 def output_suffix(output: str | None, figures: bool) -> str | None:
-    """The suffix of `-o`, checked before any computing; None without `-o`."""
-    from perfmodel.output import FIGURE_SUFFIXES, TABLE_SUFFIXES, check_suffix
+    """The suffix of `-o`, checked before any computing; None without `-o`, `.csv` for `.parquet`, which holds the same.
+
+    Raises `OutputError`: E1904 for one that is not known, E1741 for `.parquet` where it cannot be written. Whoever asks
+    is about to make tables: see `accept_any_text`.
+    """
+    from perfmodel.output import FIGURE_SUFFIXES, PARQUET, TABLE_SUFFIXES, check_suffix
 
     if output is None:
+        accept_any_text()
         return None
-    return check_suffix(output, TABLE_SUFFIXES + FIGURE_SUFFIXES if figures else TABLE_SUFFIXES)
+    suffix = check_suffix(output, (*TABLE_SUFFIXES, *(FIGURE_SUFFIXES if figures else ()), PARQUET))
+    accept_any_text()
+    if suffix != PARQUET:
+        return suffix
+    from perfmodel.report.parquet import check_parquet
+
+    check_parquet()
+    return ".csv"
+
+
+def accept_any_text() -> None:
+    """Let pandas take every text that a name can be; for this process, so of a program alone and not of the library.
+
+    Where pyarrow is installed, pandas keeps texts with it, and it refuses those that are no UTF-8, as names of files
+    may be.
+    """
+    import pandas as pd
+
+    pd.set_option("mode.string_storage", "python")

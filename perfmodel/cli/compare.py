@@ -8,7 +8,8 @@ DESCRIPTION = """\
 Training schemes side by side on one network, each by its own schedule: time of an epoch, where it goes, speedup
 against FP32, bit operations and memory traffic.
 NETWORK is a bundled network (see perfmodel networks) or a .toml file; schemes are names (see perfmodel schemes) or
-.toml files. What the GPU cannot compute is refused by name. With -o FILE.png, .svg or .pdf it draws the bars."""
+.toml files. What the GPU cannot compute is refused by name. With -o FILE.png, .svg or .pdf it draws the bars.
+--device D,D,… puts several devices beside each other."""
 SCHEMES = "fp32,mixed,muppet,fp8,cpt,hbfp"
 MOST_SCHEMES = 100
 
@@ -20,6 +21,8 @@ def run(argv: list[str]) -> int:
     from perfmodel.networks import find_network
 
     network, schemes = find_network(arguments.network), _schemes(arguments.schemes)
+    if "," in arguments.device:
+        return _compare_devices(network, schemes, arguments, suffix)
     result, device = _compare(network, schemes, arguments)
     title = f"Schemes side by side: {network.name}, batch {arguments.batch}"
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
@@ -95,6 +98,66 @@ def _compare(network, schemes, arguments):
     return price_schemes(network, schemes, run, setting), model.device
 
 
+def _compare_devices(network, schemes, arguments, suffix: str | None) -> int:
+    """The same on several devices: across them first, then each."""
+    results = {}
+    for name, one in _each_device(arguments):
+        results[name] = (*_compare(network, schemes, one), one)
+        arguments.samples, arguments.mapping = one.samples, one.mapping
+    arguments.device = ", ".join(results)  # as titles have it
+    title = f"Schemes side by side: {network.name}, batch {arguments.batch}"
+    setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
+    found = {name: result for name, (result, _, _) in results.items()}
+    if suffix in common.figure_suffixes():
+        _draw_devices(found, title, setting, arguments.output)
+        return 0
+    common.emit(_device_tables(results, f"{title}, {setting}", arguments, suffix), arguments.output)
+    return 0
+
+
+def _each_device(arguments):
+    """The arguments with one device each, by its name; every name is known before anything is computed."""
+    from argparse import Namespace
+
+    from perfmodel.devices import find_device
+    from perfmodel.errors import InputError
+
+    if arguments.profile is not None:
+        found = "is of one device, and --device names several."
+        raise InputError.at("E1105", "--profile", found, "Name one device.")
+    names = arguments.device.split(",")
+    devices = common.gather(find_device, names)
+    called = [device.name for device in devices]
+    if twice := next((name for name in called if called.count(name) > 1), None):
+        raise InputError.at("E1105", "--device", f"names {twice} twice.", "Name each once.")
+    return [(device.name, Namespace(**{**vars(arguments), "device": name}))
+            for name, device in zip(names, devices, strict=True)]  # fmt: skip
+
+
+def _device_tables(results, title: str, arguments, suffix: str | None) -> list:
+    from perfmodel.report.by_device import by_device_frame, by_device_table
+    from perfmodel.report.table import Table
+
+    found = {name: result for name, (result, _, _) in results.items()}
+    if suffix in common.RAW_SUFFIXES:
+        return [common.with_setting(Table(title, by_device_frame(found)), arguments, suffix)]
+    tables = [by_device_table(found, title)]
+    for name, (result, device, one) in results.items():
+        tables += _tables(result, device, f"On {name}", one, suffix)
+    return tables
+
+
+def _draw_devices(found, title: str, setting: str, output: str) -> None:
+    from perfmodel.cost.estimate import merge_bases
+    from perfmodel.report.basis import source_words
+    from perfmodel.report.by_device import by_device_frame
+    from perfmodel.report.figures import devices_figure, write_figure
+
+    basis = merge_bases(*(cost.basis for result in found.values() for cost in result.priced))
+    note = f"{source_words(basis)}. Behind each bar its length and the speedup against FP32 on the same device."
+    write_figure(devices_figure(by_device_frame(found), title, setting, note), output)
+
+
 def _notes(result, device, arguments) -> tuple[str, ...]:
     from perfmodel.report.sidebyside import compare_notes
     from perfmodel.schemes import find_overhead
@@ -130,9 +193,8 @@ def _tables(result, device, title: str, arguments, suffix: str | None):
 def _draw(result, title: str, setting: str, arguments) -> None:
     from perfmodel.cost.estimate import merge_bases
     from perfmodel.report.basis import source_words
-    from perfmodel.report.figures import write_figure
+    from perfmodel.report.figures import schemes_figure, write_figure
     from perfmodel.report.sidebyside import schemes_frame
-    from perfmodel.report.sidebyside_figure import schemes_figure
 
     basis = merge_bases(*(cost.basis for cost in result.priced))
     proxies = dict.fromkeys(proxy for cost in result.priced for proxy in cost.proxies)

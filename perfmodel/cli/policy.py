@@ -56,13 +56,14 @@ def run(argv: list[str]) -> int:
 def _replay_parser() -> common.Parser:
     parser = common.parser("policy replay", REPLAY)
     parser.add_argument("log", metavar="LOG", help="a log, a trace, the folder of a run, or a bundled trace's name")
-    parser.add_argument("--mode", default="reference", metavar="M", help="the rule of the code, reference (default), "
-                        "or of the paper")  # fmt: skip
+    parser.add_argument("--mode", metavar="M", help="the rule of the code, reference, or of the paper, paper (default: "
+                        "the log's, else reference)")  # fmt: skip
     parser.add_argument("--resolution", type=common.whole, metavar="R", help="default: the log's, else 3")
     parser.add_argument("--patience", type=common.whole, metavar="N", help="default: the log's, else 2")
-    parser.add_argument("--alpha", type=number, metavar="X", help="of T(j) = alpha + beta exp(-lambda j); default 1")
-    parser.add_argument("--beta", type=number, metavar="X", help="default 1.5")
-    parser.add_argument("--lambda", type=number, metavar="X", help="default 0.1")
+    parser.add_argument("--alpha", type=number, metavar="X", help="of T(j) = alpha + beta exp(-lambda j); default: the "
+                        "log's, else 1")  # fmt: skip
+    parser.add_argument("--beta", type=number, metavar="X", help="default: the log's, else 1.5")
+    parser.add_argument("--lambda", type=number, metavar="X", help="default: the log's, else 0.1")
     parser.add_argument("--ladder", metavar="F,F…", help="formats or bits, lowest first; default: the log's, else "
                         "8,12,14,16,32")  # fmt: skip
     rule = parser.add_argument_group("differences between code and paper (the code's choice first)")

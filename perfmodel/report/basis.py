@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from math import isnan
 
 from perfmodel.cost.estimate import merge_bases
-from perfmodel.report.text import interval, milliseconds, percent
+from perfmodel.report.text import milliseconds, percent, rounded_interval
 from perfmodel.simulate import RunCost, StepCost
 
 MODELLED = ("calibrated", "analytical", "roofline")
@@ -14,16 +14,19 @@ INTERVAL_NOTE = (
     "90 %: where times of such kernels lie nine times in ten, by how wrong the model was where it was checked "
     "(docs/accuracy.md), or by a profile's own scatter. What moves together adds up; in a ratio it cancels."
 )
+ROUNDED_NOTE = "Values end at the second digit of half their interval's width."
 
 
-def interval_notes(intervals: Iterable[tuple[float, float]]) -> list[str]:
-    """What the column "90 %" is; nothing where none of these intervals is known."""
-    return [] if all(isnan(low) for low, _ in intervals) else [INTERVAL_NOTE]
+def interval_notes(intervals: Iterable[tuple[float, float]], rounded: bool = False) -> list[str]:
+    """What the column "90 %" is, and whether values are `rounded` to it; nothing where none of these is known."""
+    if all(isnan(low) for low, _ in intervals):
+        return []
+    return [f"{INTERVAL_NOTE} {ROUNDED_NOTE}" if rounded else INTERVAL_NOTE]
 
 
 def totals_note(steps: Mapping[str, StepCost]) -> list[str]:
     """The 90 % intervals of whole steps in words, for pictures that do not draw them; nothing where none is known."""
-    ends = {name: interval(milliseconds, *step.interval()) for name, step in steps.items()}
+    ends = {name: rounded_interval(milliseconds, *step.interval()) for name, step in steps.items()}
     known = [f"{name} {text} ms" for name, text in ends.items() if text is not None]
     return [f"Whole steps, 90 % interval: {', '.join(known)}."] if known else []
 

@@ -11,7 +11,7 @@ from perfmodel.cost.estimate import merge_bases
 from perfmodel.cost.spread import Spread
 from perfmodel.lowering import KINDS, PASSES, Work
 from perfmodel.report.table import Table
-from perfmodel.report.text import interval, milliseconds, percent
+from perfmodel.report.text import milliseconds, percent, rounded_interval, supported
 from perfmodel.simulate import StepCost
 
 GROUPS = ("layer", "pass", "kind")
@@ -53,7 +53,7 @@ def interval_frame(steps: Mapping[str, StepCost], by: Sequence[str]) -> pd.DataF
         for i, work in enumerate(step.works):
             groups.setdefault(tuple(_attribute(work, name) for name in by), []).append(i)
         for names, chosen in groups.items():
-            seconds, widths = step.seconds[chosen], step.prices.take(chosen).widths
+            seconds, widths = step.seconds[chosen], [step.prices.widths[i] for i in chosen]
             spread = Spread.of([step.works[i].kernel for i in chosen], seconds.tolist(), widths)
             rows.append((precision, *names, *spread.interval(float(seconds.sum()))))
     return pd.DataFrame(rows, columns=["precision", *by, "low_s", "high_s"])
@@ -72,7 +72,7 @@ def breakdown_table(
     """
     wide = frame.pivot_table(index=by, columns="precision", values="time_s", aggfunc="sum", sort=False)
     wide = wide[list(dict.fromkeys(frame["precision"]))]
-    order = {"layer": layer_order(frame), "pass": (*PASSES, "update"), "kind": KINDS}[by]
+    order = layer_order(frame) if by == "layer" else {"pass": (*PASSES, "update"), "kind": KINDS}[by]
     wide = wide.reindex([name for name in order if name in wide.index])
     sums = wide.sum()
     wide = pd.concat([wide, sums.to_frame("total").T])  # a layer may be called total, too
@@ -83,24 +83,21 @@ def breakdown_table(
         table[seconds] = wide[precision].to_numpy()
         table[share] = table[seconds] / sums[precision]
         headers[seconds] = f"{precision} ms"
-        known = None if intervals is None else _interval_texts(intervals, precision, by, wide.index)
-        if known is not None:
-            table[f"{precision}_interval"] = known
-            headers[f"{precision}_interval"] = "90 %"
+        ends = [] if intervals is None else _intervals(intervals, precision, by, wide.index)
+        show |= {seconds: [supported(milliseconds, *both) for both in ends] or milliseconds, share: percent}
+        if ends:
+            table[f"{precision}_interval"] = [rounded_interval(milliseconds, *both) for both in ends]
+            headers[f"{precision}_interval"] = "90 %, ms"
         headers[share] = "share"
-        show |= {seconds: milliseconds, share: percent}
     return Table(title, table, show, headers, notes)
 
 
-def _interval_texts(intervals: pd.DataFrame, precision: str, by: str, names: Sequence[str]) -> list[str | None] | None:
-    """The interval of each row as text; None where none is known. The last row is the total."""
+def _intervals(intervals: pd.DataFrame, precision: str, by: str, names: Sequence[str]) -> list[tuple[float, float]]:
+    """The interval of each row, NaN where not known; empty where none is. The last row is the total."""
     rows = intervals[intervals["precision"] == precision]
     ends = dict(zip(rows[by].tolist()[1:], zip(rows["low_s"][1:], rows["high_s"][1:], strict=True), strict=True))
     total = tuple(rows.iloc[0][["low_s", "high_s"]])
-    if isnan(total[0]):
-        return None
-    found = [ends.get(name, (nan, nan)) for name in names[:-1]]
-    return [interval(milliseconds, *one) for one in (*found, total)]
+    return [] if isnan(total[0]) else [*(ends.get(name, (nan, nan)) for name in names[:-1]), total]
 
 
 def layer_order(frame: pd.DataFrame) -> list[str]:

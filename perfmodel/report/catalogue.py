@@ -76,7 +76,7 @@ def devices_table() -> Table:
         "Dense peaks in TFLOP/s or TOP/s at the vendor's clock, fp16 with FP32 accumulation; – where there is no unit.",
         "perfmodel devices NAME shows every rate, and where each number comes from.",
     )
-    return Table("Devices", pd.DataFrame(rows), show, headers, notes)
+    return Table("Devices, peaks in TFLOP/s", pd.DataFrame(rows), show, headers, notes)
 
 
 PEAKS = {
@@ -104,8 +104,12 @@ def _device_row(device: Device) -> dict:
 
 
 def device_table(name: str) -> Table:
+    """`device_facts` of a bundled device, or of a file."""
+    return device_facts(find_device(name))
+
+
+def device_facts(device: Device) -> Table:
     """Every rate of one device, and in the notes its other figures and their sources."""
-    device = find_device(name)
     rows = [
         {
             "operand": operand, "accumulate": accumulate, "unit": rate.unit, "macs_per_clock": rate.macs_per_clock,
@@ -116,7 +120,7 @@ def device_table(name: str) -> Table:
     ]  # fmt: skip
     headers = {
         "operand": "operand", "accumulate": "accumulate", "unit": "unit", "macs_per_clock": "MAC/clock/SM",
-        "flop_per_s": "TFLOP/s", "published_flop_per_s": "as published",
+        "flop_per_s": "TFLOP/s", "published_flop_per_s": "as published, TFLOP/s",
     }  # fmt: skip
     show = dict.fromkeys(("flop_per_s", "published_flop_per_s"), lambda flop: f"{flop / TERA:.4g}")
     notes = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from perfmodel.report.table import Table
-from perfmodel.report.text import duration, interval, ratio, signed_percent, span, widest
+from perfmodel.report.text import duration, ratio, rounded_interval, signed_percent, span, supported, widest
 from perfmodel.simulate import Comparison, RunCost
 from perfmodel.traces import Trace
 from perfmodel.whatif import UNCHANGED, Priced
@@ -16,6 +16,7 @@ HEADERS = {
     "training": "training", "epochs": "epochs", "epochs_by_precision": "epochs by precision", "time": "time",
     "speedup": "speedup", "interval": "90 %", "against_run": "against the run", "basis": "basis",
 }  # fmt: skip
+SPEEDUP_ENDS = ("speedup_interval_low", "speedup_interval_high")
 
 
 def whatif_frame(comparison: Comparison, priced: Sequence[Priced]) -> pd.DataFrame:
@@ -37,16 +38,16 @@ def whatif_table(frame: pd.DataFrame, title: str, priced: Sequence[Priced], note
     if raw:
         return Table(title, frame, notes=(*changed, *notes))
     shown = frame[["training", "epochs", "epochs_by_precision", "basis"]].copy()
-    ends = (
-        ("time", duration, "time_low_s", "time_high_s"),
-        ("speedup", ratio, "speedup_high", "speedup_low"),  # the greater speedup belongs to the lesser time
-        ("against_run", signed_percent, "against_run_low", "against_run_high"),
-    )
-    for column, show, first, last in ends:
-        pairs = zip(frame[first], frame[last], strict=True)
-        shown[column] = [span(show, low, high) for low, high in pairs]
-    ends = zip(frame["speedup_interval_low"], frame["speedup_interval_high"], strict=True)
-    shown["interval"] = [interval(ratio, low, high) for low, high in ends]
+    for column, show, first, last, known in (
+        ("time", duration, "time_low_s", "time_high_s", ("time_interval_low_s", "time_interval_high_s")),
+        ("speedup", ratio, "speedup_high", "speedup_low", SPEEDUP_ENDS),  # the greater belongs to the lesser time
+    ):
+        shows = [supported(show, *ends) for ends in zip(frame[known[0]], frame[known[1]], strict=True)]
+        shown[column] = list(map(span, shows, frame[first], frame[last]))
+    pairs = zip(frame["against_run_low"], frame["against_run_high"], strict=True)
+    shown["against_run"] = [span(signed_percent, low, high) for low, high in pairs]
+    ends = zip(*(frame[name] for name in SPEEDUP_ENDS), strict=True)
+    shown["interval"] = [rounded_interval(ratio, low, high) for low, high in ends]
     headers = {name: text for name, text in HEADERS.items() if name != "interval" or shown["interval"].notna().any()}
     return Table(title, shown, headers=headers, notes=(*changed, *notes))
 
@@ -62,10 +63,12 @@ def _row(name: str, runs: Sequence[RunCost], counts: str, comparison: Comparison
     changes = [one / other - 1 for one, other in zip(paired, base, strict=True)]
     speedups = [comparison.fp32.seconds / one for one in seconds]
     low, high = widest(run.speedup_interval(comparison.fp32) for run in runs)
+    time_low, time_high = widest(run.interval() for run in runs)
     epochs = sorted({run.epochs for run in runs})
     return {
         "training": name, "epochs": " … ".join(map(str, dict.fromkeys((epochs[0], epochs[-1])))),
         "epochs_by_precision": counts, "time_low_s": min(seconds), "time_high_s": max(seconds),
+        "time_interval_low_s": time_low, "time_interval_high_s": time_high,
         "speedup_low": min(speedups), "speedup_high": max(speedups),
         "speedup_interval_low": low, "speedup_interval_high": high, "against_run_low": min(changes),
         "against_run_high": max(changes), "basis": runs[0].basis,

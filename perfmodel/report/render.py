@@ -48,15 +48,22 @@ def render(tables: Sequence[Table], suffix: str) -> str:
     if suffix == ".json":
         objects = [_json_object(table) for table in tables]
         return _dump(objects[0] if len(objects) == 1 else objects)
-    if suffix == ".csv" and len(tables) > 1:
-        raise OutputError.at(
-            "E1903", ".csv:", f"holds one table, and there are {len(tables)}.",
-            "Write them together as .txt, .md, .tex or .json, or each to a .csv file of its own.",
-        )  # fmt: skip
+    if suffix == ".csv":
+        return to_csv(check_single(tables, suffix))
     write, between = {
-        ".txt": (to_text, "\n\n"), ".md": (to_markdown, "\n"), ".tex": (to_latex, "\n"), ".csv": (to_csv, ""),
+        ".txt": (to_text, "\n\n"), ".md": (to_markdown, "\n"), ".tex": (to_latex, "\n"),
     }[suffix]  # fmt: skip
     return between.join(write(table) for table in tables)
+
+
+def check_single(tables: Sequence[Table], suffix: str) -> Table:
+    """The one table that a file with this suffix holds; `OutputError` (E1903) where there are several."""
+    if len(tables) > 1:
+        raise OutputError.at(
+            "E1903", f"{suffix}:", f"holds one table, and there are {len(tables)}.",
+            f"Write them together as .txt, .md, .tex or .json, or each to a {suffix} file of its own.",
+        )  # fmt: skip
+    return tables[0]
 
 
 def to_text(table: Table) -> str:

@@ -8,18 +8,19 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from perfmodel.formats import FORMATS
 from perfmodel.report import style
+from perfmodel.report.curves import bars, thinned
 from perfmodel.report.style import check_columns, line_inches, page, precision_colors, precision_label, text_inches
 from perfmodel.units import hours_minutes
 
 RUN_COLUMNS = ("epoch", "precision", "run_hours", "fp32_hours", "mixed_hours")
 BAND_COLUMNS = ("run_low_hours", "run_high_hours")
 RUN_IN, HOURS_IN = 8.5, 3.2  # width of a timeline, height of its lower part
+UNITS = ((1, "hours"), (60, "minutes"), (3600, "seconds"))  # of the axis, and how many an hour has
 HOURS_LINES = (
     ("FP32", "fp32_hours", {"color": style.BLUE, "linestyle": "--", "linewidth": 1.5}),
     ("mixed precision", "mixed_hours", {"color": style.GREEN, "linestyle": "--", "linewidth": 1.5}),
@@ -76,8 +77,9 @@ def _draw_precisions(axes: Axes, frame: pd.DataFrame, levels: Sequence[str]) -> 
     total = int(frame["epoch"].iloc[-1]) + 1
     for y, name in enumerate(levels):
         here = [(first, count) for found, first, count in spans if found == name]
+        drawn = bars(np.array([(first, first + count) for first, count in here], dtype=float), total)
         color, hatch = colors.get(name, style.LIGHT_GREY), None if name in colors else "////"
-        axes.broken_barh(here, (y - 0.38, 0.76), facecolor=color, hatch=hatch, edgecolor="white", linewidth=0)
+        axes.broken_barh(drawn, (y - 0.38, 0.76), facecolor=color, hatch=hatch, edgecolor="white", linewidth=0)
         if len(spans) <= len(levels) + 4:  # a cyclic schedule would be covered with numbers
             for first, count in here:
                 _name_span(axes, y, first, count, total, color)
@@ -92,18 +94,20 @@ def _name_span(axes: Axes, y: int, first: int, count: int, total: int, color: st
     text = f"{count} epoch{'s' * (count > 1)}"
     needed = total * (text_inches(text, style.SMALL) + 0.1) / (0.6 * RUN_IN)  # epochs that the text is wide
     if needed < count:
-        x, side, ink = first + count / 2, "center", "white" if sum(to_rgb(color)) < 1.5 else "black"
+        x, side, ink = first + count / 2, "center", style.BLACK if color == style.LIGHT_GREY else style.ink_on(color)
     elif first + count + needed < total:
-        x, side, ink = first + count + needed / 20, "left", "black"
+        x, side, ink = first + count + needed / 20, "left", style.BLACK
     else:
-        x, side, ink = first - needed / 20, "right", "black"
-    box = None if side == "center" and color != style.LIGHT_GREY else {"color": "white", "pad": 0.5}  # hides the lines
+        x, side, ink = first - needed / 20, "right", style.BLACK
+    box = (
+        None if side == "center" and color != style.LIGHT_GREY else {"color": style.WHITE, "pad": 0.5}
+    )  # hides the lines
     axes.text(x, y, text, ha=side, va="center_baseline", size=style.SMALL, color=ink, bbox=box)
 
 
 def _draw_hours(axes: Axes, frame: pd.DataFrame, run: str) -> None:
     longest = frame[[name for name in frame.columns if name.endswith("_hours")]].max().max()
-    scale, unit = (60, "minutes") if longest < 1 else (1, "hours")
+    scale, unit = next((scale, unit) for scale, unit in UNITS if longest * scale >= 1 or unit == "seconds")
     band, ends = _draw_band(axes, frame, scale), []
     for baseline, column, look in HOURS_LINES:
         name = baseline or run
@@ -127,7 +131,8 @@ def _draw_hours(axes: Axes, frame: pd.DataFrame, run: str) -> None:
 def _curve(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Epochs trained and hours taken, from 0 and 0 on; missing hours are left out."""
     known = frame.dropna(subset=column)
-    return np.r_[0, known["epoch"] + 1], np.r_[0.0, known[column]]
+    x, y = thinned(np.array(known["epoch"] + 1, dtype=float), known[column].to_numpy(dtype=float))
+    return np.r_[0, x], np.r_[0.0, y]
 
 
 def _draw_band(axes: Axes, frame: pd.DataFrame, scale: float) -> tuple[float, float, str] | None:
@@ -146,26 +151,28 @@ def _draw_band(axes: Axes, frame: pd.DataFrame, scale: float) -> tuple[float, fl
 
 
 def _clock(hours: float) -> str:
-    """h:mm, or m:ss for less than an hour.
+    """h:mm, or m:ss for less than an hour, or seconds for less than a minute.
 
-    >>> _clock(30.22), _clock(0.0525)
-    ('30:13 h', '3:09 min')
+    >>> _clock(30.22), _clock(0.0525), _clock(0.00015)
+    ('30:13 h', '3:09 min', '0.54 s')
     """
-    return f"{hours_minutes(hours * 3600)} h" if hours >= 1 else f"{hours_minutes(hours * 3600 * 60)} min"
+    if hours >= 1:
+        return f"{hours_minutes(hours * 3600)} h"
+    return f"{hours_minutes(hours * 3600 * 60)} min" if hours >= 1 / 60 else f"{hours * 3600:.3g} s"
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Name and time of each curve, right of the axes where no line runs, with a thin line to its end."""
+    """Name and time of each curve, right of the axes where no line runs, with a thin line of its colour to its end."""
     per_inch = axes.get_ylim()[1] / HOURS_IN
     ends = sorted(ends, key=lambda end: end[1])
     heights = [(line_inches(style.TICK) * (text.count("\n") + 1) + 0.06) * per_inch for _, _, text, _ in ends]
     middles = _spread([y for _, y, _, _ in ends], heights)
     for (x, y, text, color), middle in zip(ends, middles, strict=True):
         leader = {
-            "arrowstyle": "-", "color": style.GREY, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4, "relpos": (0, 0.5)
+            "arrowstyle": "-", "color": color, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4, "relpos": (0, 0.5)
         }  # fmt: skip
         axes.annotate(
-            text, (x, y), (1.04, middle), textcoords=axes.get_yaxis_transform(), color=color, va="center",
+            text, (x, y), (1.04, middle), textcoords=axes.get_yaxis_transform(), va="center",
             size=style.TICK, annotation_clip=False, arrowprops=leader,
         )  # fmt: skip
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pandas as pd
-from pandas import isna
 
 from perfmodel.devices import Device
 from perfmodel.lowering import PASSES
 from perfmodel.report.basis import interval_notes
 from perfmodel.report.scheme_formats import schedule_words
 from perfmodel.report.table import Table
-from perfmodel.report.text import duration, interval, milliseconds, percent, ratio
+from perfmodel.report.text import duration, milliseconds, percent, ratio, rounded_interval, supported
 from perfmodel.report.units import units_note
 from perfmodel.schemes import gemm_choice
 from perfmodel.sidebyside import GROUPS, Refused, SchemeCost, SideBySide, StretchCost
@@ -105,17 +104,31 @@ def schemes_tables(result: SideBySide, device: Device, title: str, notes: tuple[
     frame = schemes_frame(result)
     codes = {one.scheme.name: f"refused, {one.error.problems[0].code}" for one in result.refused}
     frame["basis"] = [codes.get(name, basis) for name, basis in zip(frame["scheme"], frame["basis"], strict=True)]
-    ends = zip(frame["speedup_low"], frame["speedup_high"], strict=True)
-    frame["interval"] = [None if isna(low) else interval(ratio, low, high) for low, high in ends]
+    ends = _ends(frame, "speedup_low", "speedup_high")
+    frame["interval"] = [rounded_interval(ratio, *both) for both in ends]
+    run = _ends(frame, "run_low_s", "run_high_s")
+    epochs = result.run.epochs
+    show = SHOW | {
+        "speedup": [supported(ratio, *both) for both in ends],
+        "run_s": [supported(duration, *both) for both in run],
+        "epoch_s": [supported(duration, low / epochs, high / epochs) for low, high in run],
+    }
     headers = {name: text for name, text in HEADERS.items() if name != "interval" or frame["interval"].notna().any()}
-    first = Table(title, frame, SHOW, headers, notes)
+    first = Table(title, frame, show, headers, notes)
     changing = [cost.scheme.name for cost in result.priced if len(cost.stretches) > 1]
     frame = stretches_frame(result, device)
     frame = frame[frame["scheme"].isin(changing)]
     if frame.empty:
         return [first]
     frame = frame.astype({"iterations": "Int64"})
-    return [first, Table("Steps of schemes that change their formats", frame, STRETCH_SHOW, STRETCH_HEADERS)]
+    steps = [supported(milliseconds, *both) for both in _ends(frame, "step_low_s", "step_high_s")]
+    show = STRETCH_SHOW | {"step_s": steps}
+    return [first, Table("Steps of schemes that change their formats", frame, show, STRETCH_HEADERS)]
+
+
+def _ends(frame: pd.DataFrame, low: str, high: str) -> list[tuple[float, float]]:
+    """The intervals of two columns, NaN where not known."""
+    return list(zip(frame[low].astype(float), frame[high].astype(float), strict=True))
 
 
 def compare_notes(result: SideBySide, device: Device) -> tuple[str, ...]:
@@ -126,7 +139,7 @@ def compare_notes(result: SideBySide, device: Device) -> tuple[str, ...]:
         f"Trained: {grouped(result.run.epochs)} x {grouped(result.run.iterations)} iterations of batch "
         f"{grouped(result.run.batch)} ({grouped(result.run.samples)} images an epoch), the same with every scheme.",
         COLUMNS,
-        *interval_notes(cost.interval() for cost in costs),
+        *interval_notes((cost.interval() for cost in costs), rounded=True),
         *(f"{cost.scheme.name}: {schedule_words(cost.scheme)}." for cost in result.priced if len(cost.stretches) > 1),
         *findings(result, device),
         units_note(device, (one.step for cost in costs for one in cost.stretches)),

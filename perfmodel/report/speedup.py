@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import nan
 
+import numpy as np
 import pandas as pd
 
 from perfmodel.devices import Device
 from perfmodel.report.basis import interval_notes
 from perfmodel.report.table import Table
-from perfmodel.report.text import duration, interval, percent, ratio, span, widest
+from perfmodel.report.text import duration, percent, ratio, rounded_interval, span, supported, widest
 from perfmodel.report.units import units_note
 from perfmodel.simulate import Comparison, RunCost
 
@@ -19,11 +20,12 @@ HEADERS = {
     "interval": "90 %", "same_epochs": "at equal epochs", "epoch_factor": "by fewer epochs",
     "overhead": "conversions", "basis": "basis",
 }  # fmt: skip
+ROWS, SCHEME_ROW = 4, 2  # rows of a trace, and which of them, from 0, is the run with the trace's scheme
 SPANS = (
-    ("time", "time_low_s", "time_high_s", duration),
-    ("speedup", "speedup_high", "speedup_low", ratio),  # the greater speedup belongs to the lesser time
-    ("same_epochs", "equal_epoch_speedup_high", "equal_epoch_speedup_low", ratio),
-    ("overhead", "overhead_share_low", "overhead_share_high", percent),
+    ("time", "time_low_s", "time_high_s", duration, "time_interval"),
+    ("speedup", "speedup_high", "speedup_low", ratio, "speedup_interval"),  # the greater belongs to the lesser time
+    ("same_epochs", "equal_epoch_speedup_high", "equal_epoch_speedup_low", ratio, "equal_epoch_interval"),
+    ("overhead", "overhead_share_low", "overhead_share_high", percent, ""),
 )
 NOTES = (
     "speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule give, and "
@@ -47,12 +49,22 @@ def speedup_frame(names: Sequence[str], comparisons: Sequence[Comparison]) -> pd
 def speedup_table(frame: pd.DataFrame, title: str, notes: tuple[str, ...]) -> Table:
     """The frame as people read it: ranges in one column."""
     shown = frame[["trace", "training", "epochs", "epoch_factor", "basis"]].copy()
-    for column, first, last, show in SPANS:
-        shown[column] = [span(show, a, b) for a, b in zip(frame[first], frame[last], strict=True)]
-    ends = zip(frame["speedup_interval_low"], frame["speedup_interval_high"], strict=True)
-    shown["interval"] = [interval(ratio, low, high) for low, high in ends]
+    for column, first, last, show, interval in SPANS:
+        shows = [supported(show, *ends) for ends in _ends(frame, interval)] if interval else [show] * len(frame)
+        shown[column] = list(map(span, shows, frame[first], frame[last]))
+    shown["interval"] = [rounded_interval(ratio, *ends) for ends in _ends(frame, "speedup_interval")]
     headers = {name: text for name, text in HEADERS.items() if name != "interval" or shown["interval"].notna().any()}
     return Table(title, shown, {"epoch_factor": ratio}, headers, notes)
+
+
+def _ends(frame: pd.DataFrame, interval: str) -> list[tuple[float, float]]:
+    """The ends of each row's interval; those at equal epochs are the speedup's, less what fewer epochs give."""
+    if interval == "equal_epoch_interval":
+        factor, interval = frame["epoch_factor"], "speedup_interval"
+    else:
+        factor = 1.0
+    low, high = (frame[f"{interval}_{end}" + "_s" * interval.startswith("time")] / factor for end in ("low", "high"))
+    return list(zip(low, high, strict=True))
 
 
 def speedup_notes(comparisons: Sequence[Comparison], device: Device) -> tuple[str, ...]:
@@ -62,7 +74,7 @@ def speedup_notes(comparisons: Sequence[Comparison], device: Device) -> tuple[st
     units = units_note(device, (step for run in runs for step in run.steps.values()))
     if ("tf32", "fp32") in device.rates:
         units += " Frameworks may run FP32 convolutions as TF32 on this chip: breakdown --precision fp32,tf32 compares."
-    known = interval_notes(run.interval() for run in runs)
+    known = interval_notes((run.interval() for run in runs), rounded=True)
     return (*NOTES, *known, units, *([f"Proxies: {', '.join(proxies)}."] if proxies else []))
 
 
@@ -109,8 +121,11 @@ def timeline_frame(comparison: Comparison) -> pd.DataFrame:
         labels.setdefault(segment.epoch, {})[segment.precision.label] = None
     frame["precision"] = [", ".join(labels[epoch]) if epoch in labels else None for epoch in frame.epoch]
     for column, costs in ends.items():
-        hours = pd.DataFrame([pd.Series(cost.epoch_ends_s() / 3600) for cost in costs])
+        hours = np.full((len(costs), longest), nan)
+        for row, cost in zip(hours, costs, strict=True):
+            found = cost.epoch_ends_s() / 3600
+            row[: len(found)] = found
         if len(costs) > 1:  # only bounds are known, and no point between them is chosen
-            frame["run_low_hours"], frame["run_high_hours"] = hours.min(), hours.max()
-        frame[column] = hours.loc[0] if len(costs) == 1 else nan
+            frame["run_low_hours"], frame["run_high_hours"] = hours.min(axis=0), hours.max(axis=0)
+        frame[column] = hours[0] if len(costs) == 1 else nan
     return frame

@@ -16,6 +16,7 @@ import matplotlib
 import matplotlib.style
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
@@ -26,7 +27,9 @@ from perfmodel.report.table import cut, visible
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
-NAVY, DARK_GREY, GREY, LIGHT_GREY = "#003B5C", "#4D4D4D", "#999999", "#CFCFCF"
+NAVY, DARK_GREY, GREY, LIGHT_GREY, WHITE = "#003B5C", "#4D4D4D", "#999999", "#CFCFCF", "#FFFFFF"
+# Ink on a colour of its own: not BLACK and WHITE, which are page and ink of the page, and change where it is dark.
+ON_LIGHT, ON_DARK = "#010101", "#FEFEFE"
 
 TITLE, LABEL, TICK, SMALL = 12, 10, 9, 8  # font sizes [pt]
 DPI = 150
@@ -41,7 +44,7 @@ KIND_COLOR = {
     "loss": BLACK, "bias": LIGHT_GREY, "update": PURPLE, "cast": VERMILLION, "quantise": VERMILLION,
     "transpose": VERMILLION, "scale": VERMILLION,
 }  # fmt: skip
-KIND_HATCH = {"pooling": "////", "cast": "////", "transpose": "....", "scale": "\\\\\\\\"}
+KIND_HATCH = {"pooling": "////", "cast": "////", "transpose": "||||", "scale": "\\\\\\\\"}
 
 # Dynamic fixed point goes from warm to cool as it gets wider, up to FP32 in blue.
 PRECISION_COLOR = {
@@ -120,6 +123,30 @@ def precision_label(name: str) -> str:
         bits = [format_.bits for format_ in known]
         return f"{min(bits)}–{max(bits)}-bit (not known)"
     return f"{' or '.join(map(precision_label, names))} (not known)"
+
+
+def ink_on(color: str) -> str:
+    """The ink, dark or light, that is easier to read on a colour.
+
+    >>> ink_on(YELLOW), ink_on(NAVY)
+    ('#010101', '#FEFEFE')
+    """
+    return max((ON_LIGHT, ON_DARK), key=lambda ink: contrast(ink, color))
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, 1 to 21 (W3C, Web Content Accessibility Guidelines 2.1, "contrast ratio").
+
+    >>> contrast("#000000", "#FFFFFF"), contrast(BLUE, BLUE)
+    (21.0, 1.0)
+    """
+    dark, light = sorted(_luminance(to_rgb(color)) for color in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(rgb: tuple[float, float, float]) -> float:
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def drawable(text: object, limit: int = LONGEST_NAME) -> str:

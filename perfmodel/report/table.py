@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -17,6 +17,8 @@ LONGEST_CELL = 100  # characters of a cell in text for people; CSV and JSON hold
 # Controls, bidi and other invisible marks, lone surrogates, private and unassigned characters, line separators.
 INVISIBLE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
+Show = Callable[[Any], str]  # a raw value as text
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
@@ -26,12 +28,12 @@ class Table:
     it; its index is never written.
     `headers` chooses what people see: raw column → header, in this order. A column that is not in it is hidden, that
     is, in CSV and JSON only; an empty `headers` shows every column under its raw name.
-    `show` turns a raw value of a column into text. It is never called for a missing value (None, NaN, NA): that
-    reads "–".
+    `show` turns a raw value of a column into text, or has one such function for each row. None is ever called for a
+    missing value (None, NaN, NA): that reads "–".
     `notes` are sentences printed under the table.
 
-    Raises `ValueError` for columns that are not there, not texts, or there twice, and for notes that are one text:
-    mistakes in the program, not of a user.
+    Raises `ValueError` for columns that are not there, not texts, or there twice, for functions that are not as many as
+    the rows, and for notes that are one text: mistakes in the program, not of a user.
 
     >>> frame = pd.DataFrame({"layer": ["conv1"], "time_s": [0.00123], "bytes": [4096]})
     >>> table = Table("Step", frame, {"time_s": lambda s: f"{s * 1e3:.2f}"}, {"layer": "layer", "time_s": "ms"})
@@ -41,7 +43,7 @@ class Table:
 
     title: str
     frame: pd.DataFrame
-    show: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
+    show: Mapping[str, Show | Sequence[Show]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -51,6 +53,8 @@ class Table:
             raise ValueError(f"columns must be different texts: {columns}")
         if unknown := [name for name in (*self.headers, *self.show) if name not in columns]:
             raise ValueError(f"the frame has no columns {unknown}; it has {columns}")
+        if any(not callable(show) and len(show) != len(self.frame) for show in self.show.values()):
+            raise ValueError("what shows a column must be one function, or one for each row")
         if isinstance(self.notes, str):  # would be printed one letter a line
             raise ValueError("notes must be a tuple of texts")
 
@@ -74,7 +78,9 @@ class Table:
 
     def _texts(self, column: str) -> list[str]:
         show = self.show.get(column, default_text)
-        texts = (MISSING if value is None else show(value) for value in self.values(column))
+        values = self.values(column)
+        shows = [show] * len(values) if callable(show) else show
+        texts = (MISSING if value is None else show(value) for value, show in zip(values, shows, strict=True))
         return [cut(visible(text), LONGEST_CELL) for text in texts]
 
 

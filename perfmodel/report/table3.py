@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from perfmodel.report.basis import interval_notes
 from perfmodel.report.table import Table
-from perfmodel.report.text import percent, ratio, signed_percent, span
+from perfmodel.report.text import interval, percent, ratio, signed_percent, span
 from perfmodel.reproduce import modes
 from perfmodel.reproduce.decomposition import decompose
 from perfmodel.reproduce.modes import End, Reproduced, Reproduction
@@ -17,8 +18,8 @@ from perfmodel.schemes import Overhead
 from perfmodel.units import hours_minutes
 
 CELL_HEADERS = {
-    "network": "network", "column": "column", "paper": "paper", "ours": "ours", "difference": "difference",
-    "covers": "paper within", "status": "ours is",
+    "network": "network", "column": "column", "paper": "paper", "ours": "ours", "interval": "90 %",
+    "difference": "difference", "covers": "paper within", "status": "ours is",
 }  # fmt: skip
 MODE_NOTES = {
     modes.CALIBRATED: (
@@ -98,7 +99,7 @@ def _with_speedup(cell: Reproduced, fp32: float) -> str:
 
 
 def cells_frame(reproduction: Reproduction) -> pd.DataFrame:
-    """One row for each mode and cell: seconds, relative differences, status, and what gives both ends."""
+    """One row for each mode and cell: seconds and their 90 % interval, differences, status, what gives both ends."""
     return frame_of(reproduction.cells)
 
 
@@ -112,6 +113,7 @@ def _cell(cell: Reproduced) -> dict:
     return {
         "mode": cell.mode, "network": cell.title, "column": COLUMN_TITLES[cell.column],
         "paper_s": cell.published, "low_s": cell.low.seconds, "high_s": cell.high.seconds,
+        "interval_low_s": cell.interval[0], "interval_high_s": cell.interval[1],
         "difference_low": low, "difference_high": high, "status": cell.status,
         "low_schedule": _schedule(cell.low), "high_schedule": _schedule(cell.high),
         "low_t8_over_t16": cell.low.rho, "high_t8_over_t16": cell.high.rho,
@@ -132,7 +134,9 @@ def cells_tables(reproduction: Reproduction) -> Iterator[Table]:
     for mode, cells in by_mode.items():
         frame = pd.DataFrame([_shown(cell) for cell in cells])
         title = f"Table 3, {mode}" + ", fitted on these six cells" * (mode == modes.ONE_CONSTANT)
-        yield Table(title + _error(reproduction, mode), frame, {}, CELL_HEADERS, MODE_NOTES[mode])
+        known = interval_notes(cell.interval for cell in cells)
+        headers = {name: text for name, text in CELL_HEADERS.items() if known or name != "interval"}
+        yield Table(title + _error(reproduction, mode), frame, {}, headers, (*MODE_NOTES[mode], *known))
 
 
 def _error(reproduction: Reproduction, mode: str) -> str:
@@ -150,6 +154,7 @@ def _shown(cell: Reproduced) -> dict:
     return {
         "network": cell.title, "column": COLUMN_TITLES[cell.column], "paper": hours_minutes(cell.published),
         "ours": span(hours_minutes, cell.low.seconds, cell.high.seconds),
+        "interval": interval(hours_minutes, *cell.interval),
         "difference": None if cell.status == modes.TAKEN else span(signed_percent, low, high),
         "covers": None if cell.low.schedule is None else "yes" if low <= 0 <= high else "no",
         "status": cell.status,

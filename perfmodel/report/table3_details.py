@@ -76,7 +76,7 @@ def decomposition_table(reproduction: Reproduction) -> Table:
     headers = {
         "network": "network", "epochs": "N + FP32 epochs", "inferred": "N is", "published": "published",
         "epoch_factor": "by fewer epochs", "equal_epoch_speedup": "at equal epochs",
-        "quantised_epoch_s": "min per quantised epoch", "fp32_epoch_s": "per FP32 epoch",
+        "quantised_epoch_s": "min per quantised epoch", "fp32_epoch_s": "min per FP32 epoch",
         "conversions_s": "conversions, ms/iteration", "break_even": "faster from N =",
     }  # fmt: skip
     notes = (

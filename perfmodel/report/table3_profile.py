@@ -8,11 +8,11 @@ from dataclasses import astuple, fields
 import pandas as pd
 
 from perfmodel.devices import find_device
-from perfmodel.report.basis import coverage_note, source_words, step_parts
+from perfmodel.report.basis import coverage_note, interval_notes, source_words, step_parts
 from perfmodel.report.table import Table
 from perfmodel.report.table3 import conversion_words, frame_of
 from perfmodel.report.table3_details import iterations_table
-from perfmodel.report.text import percent, ratio, signed_percent, span
+from perfmodel.report.text import interval, percent, ratio, signed_percent, span
 from perfmodel.reproduce.accuracy import GroupError, KernelError, group_errors, kernel_errors, worst
 from perfmodel.reproduce.modes import Reproduced
 from perfmodel.reproduce.profiled import FromProfile, Priced
@@ -56,11 +56,14 @@ def hours_table(found: FromProfile, setting: str) -> Table:
     rows = [_hours(cell, other) for cell, other in _both(found)]
     headers = {"network": "network", "column": "column"}
     if found.same_device:
-        headers |= {"paper": "paper", "profile": "profile", "difference": "difference"}
+        headers |= {"paper": "paper", "profile": "profile", "interval": "90 %", "difference": "difference"}
     else:
-        headers |= {"profile": "profile"}
+        headers |= {"profile": "profile", "interval": "90 %"}
+    known = interval_notes(cell.interval for cell in found.profile.cells)
+    if not known:
+        del headers["interval"]
     headers |= {"basis": "basis"} | ({} if found.model is None else {"model": "model", "error": "model to profile"})
-    notes = (*_device_notes(found), *_cell_notes(found))
+    notes = (*_device_notes(found), *_cell_notes(found), *known)
     return Table(f"Table 3, GPU hours:minutes: {setting}", pd.DataFrame(rows), {}, headers, notes)
 
 
@@ -74,7 +77,8 @@ def _hours(cell: Reproduced, other: Reproduced | None) -> dict:
     ends = cell.low.seconds, cell.high.seconds
     row = {
         "network": cell.title, "column": COLUMN_TITLES[cell.column], "paper": hours_minutes(cell.published),
-        "profile": span(hours_minutes, *ends), "difference": span(signed_percent, *cell.errors), "basis": cell.status,
+        "profile": span(hours_minutes, *ends), "interval": interval(hours_minutes, *cell.interval),
+        "difference": span(signed_percent, *cell.errors), "basis": cell.status,
     }  # fmt: skip
     if other is None:
         return row

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from perfmodel.report import style
+from perfmodel.report.curves import bars, thinned
 from perfmodel.report.stretches import levels, pass_words, places, ranked_metrics
 from perfmodel.report.style import page, precision_colors, precision_label
 from perfmodel.report.table import cut
@@ -20,8 +21,6 @@ from perfmodel.traces import Segment, Trace
 WIDTH_IN, METRIC_IN, DIVERSITY_IN, RATE_IN = 8.5, 1.9, 1.2, 0.7  # of the figure, and heights of its panels
 MOST_LINES = 4  # of a panel of metrics
 MOST_MARKED = 12  # switches with a line and their epoch
-MOST_POINTS = 2000  # of a curve; more are drawn as their lowest and highest
-MOST_BARS, COLUMNS = 500, 1000  # of a row of bars; more are drawn in so many columns
 LONGEST_LEVEL, LONGEST_METRIC, LONGEST_HEAD = 28, 24, 70  # characters of names beside and above a panel
 MOST_DOTS = 12  # points of a curve that get a dot each: with few of them a line would say more than is known
 RATE_LABELS = 4  # on the axis of learning rates
@@ -61,29 +60,14 @@ def _precision_panel(trace: Trace, where: np.ndarray) -> Panel:
     def draw(axes: Axes) -> None:
         colors = precision_colors(name for name in names if "|" not in name)
         for y, name in enumerate(names):
-            bars = _bars(where[[segment.precision.label == name for segment in trace.segments]], where[-1, 1])
+            here = bars(where[[segment.precision.label == name for segment in trace.segments]], where[-1, 1])
             look = {"facecolor": colors[name]} if name in colors else {"facecolor": style.LIGHT_GREY, "hatch": "////"}
-            axes.broken_barh(bars, (y - 0.38, 0.76), edgecolor="white", linewidth=0, label=name, **look)
+            axes.broken_barh(here, (y - 0.38, 0.76), edgecolor="white", linewidth=0, label=name, **look)
         axes.set_yticks(range(len(names)), [style.drawable(precision_label(name), LONGEST_LEVEL) for name in names])
         axes.set_ylim(-0.6, len(names) - 0.4)
         _head(axes, cut(f"precision{pass_words(trace, precision_label)}", LONGEST_HEAD), grid="x", pad=style.SMALL + 6)
 
     return 0.2 + 0.3 * len(names), draw
-
-
-def _bars(spans: np.ndarray, end: float) -> list[tuple[float, float]]:
-    """Begin and length of each bar of a row: neighbours are one; very many are widened to columns of the picture."""
-    bars = _joined(spans, 1e-9 * end)
-    if len(bars) > MOST_BARS:
-        column = end / COLUMNS
-        bars = _joined(np.stack([np.floor(bars[:, 0] / column), np.ceil(bars[:, 1] / column)], axis=1), 0.5) * column
-    return [(begin, behind - begin) for begin, behind in bars.tolist()]
-
-
-def _joined(spans: np.ndarray, closest: float) -> np.ndarray:
-    """Ascending spans, those that touch or overlap made one."""
-    first = np.r_[True, spans[1:, 0] > spans[:-1, 1] + closest]
-    return np.stack([spans[first, 0], spans[np.r_[first[1:], True], 1]], axis=1)
 
 
 def _metric_panels(trace: Trace, where: np.ndarray) -> Iterator[Panel]:
@@ -134,16 +118,7 @@ def _curve(segments: Sequence[Segment], where: np.ndarray, values: str, name: st
         if value is not None:
             x.append(end)
             y.append(float(value))
-    return _thinned(np.array(x), np.array(y))
-
-
-def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most `MOST_POINTS` points: of more, the lowest and the highest of each group of neighbours."""
-    if len(x) <= MOST_POINTS:
-        return x, y
-    groups = np.array_split(np.arange(len(x)), MOST_POINTS // 2)
-    chosen = [i for group in groups for i in sorted((group[np.argmin(y[group])], group[np.argmax(y[group])]))]
-    return x[chosen], y[chosen]
+    return thinned(np.array(x), np.array(y))
 
 
 def _draw_rate(axes: Axes, trace: Trace, where: np.ndarray) -> None:
@@ -152,7 +127,7 @@ def _draw_rate(axes: Axes, trace: Trace, where: np.ndarray) -> None:
     x, y = np.insert(where[:, 1], range(len(rates)), where[:, 0]), np.repeat(rates, 2)
     gaps = np.flatnonzero(where[1:, 0] > where[:-1, 1] + 0.5) + 1
     x, y = np.insert(x, 2 * gaps, where[gaps - 1, 1]), np.insert(y, 2 * gaps, np.nan)
-    axes.plot(*_thinned(x, y), color=style.DARK_GREY, linewidth=1.2, label="lr")
+    axes.plot(*thinned(x, y), color=style.DARK_GREY, linewidth=1.2, label="lr")
     labels = _spaced(rates[~np.isnan(rates)].tolist())
     axes.set_yticks(labels, [short_number(10**label) for label in labels])
     _head(axes, "learning rate", grid="y")

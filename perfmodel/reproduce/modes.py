@@ -8,25 +8,27 @@ mode with a constant, whether quantised epochs pay it).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 
+from perfmodel.calibration import NONE, find_calibrated_model
 from perfmodel.devices import Device
 from perfmodel.networks import Network
 from perfmodel.reproduce.explanation import (
     EXPLANATION,
-    GOOD_KERNELS,
     Cell,
     StepTimes,
-    Variant,
     fit_constant,
     six_cells,
     step_times,
 )
+from perfmodel.reproduce.intervals import cell_interval
 from perfmodel.reproduce.overhead import PUBLISHED_OVERHEAD
 from perfmodel.reproduce.published import COLUMNS, Row, table3
 from perfmodel.reproduce.schedules import Schedule, region
+from perfmodel.reproduce.steps import Steps, price_steps
 from perfmodel.schemes import Overhead
-from perfmodel.simulate import IDEAL
+from perfmodel.simulate import IDEAL, Setting
 
 TAKEN, MODELLED, SOLVED = "taken from the paper", "modelled", "solved from the paper"
 WITH_CONSTANT = "modelled, with the fitted constant"
@@ -66,7 +68,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """One cell: the published time [s], ours from `low` to `high`, and where ours comes from."""
+    """One cell: the published time [s], ours from `low` to `high`, where ours comes from, and its 90 % interval [s]."""
 
     mode: str
     network: str
@@ -76,6 +78,7 @@ class Reproduced:
     low: End
     high: End
     status: str
+    interval: tuple[float, float] = (nan, nan)
 
     @property
     def errors(self) -> tuple[float, float]:
@@ -107,25 +110,22 @@ class Reproduction:
 
 def reproduce(networks: Mapping[str, Network], device: Device, overhead: Overhead | str) -> Reproduction:
     """Recompute all twelve cells in every mode; `overhead` is a level, or "table3" to solve it from the paper."""
-    explained = _times(networks, EXPLANATION, device, overhead)
-    good = _times(networks, GOOD_KERNELS, device, overhead)
+    level = IDEAL if overhead == PUBLISHED_OVERHEAD else overhead
+    rows, batch = table3().rows, table3().batch
+    explained = {row.network: step_times(networks[row.network], EXPLANATION, device, batch, level) for row in rows}
+    setting = Setting(find_calibrated_model("tiles", device, calibration=NONE), overhead=level)
+    best = {row.network: price_steps(networks[row.network], batch, setting) for row in rows}
+    good = {name: steps.times for name, steps in best.items()}
     six = six_cells(explained)
     constant = fit_constant(six)
     cells: list[Reproduced] = []
     for row in table3().rows:
-        ours, best = explained[row.network], good[row.network]
-        cells += _calibrated(row, (ours, best), overhead)
+        ours = explained[row.network]
+        cells += _calibrated(row, (ours, good[row.network]), overhead)
         cells += uncalibrated(row, ours, NO_CONSTANT, overhead)
         cells += _fitted(row, ours, constant, six, overhead)
-        cells += uncalibrated(row, best, GOOD, overhead)
+        cells += from_steps(row, best[row.network], GOOD, overhead)
     return Reproduction(tuple(cells), explained, good, constant, overhead)
-
-
-def _times(networks, variant: Variant, device: Device, overhead) -> dict[str, StepTimes]:
-    level = IDEAL if overhead == PUBLISHED_OVERHEAD else overhead
-    return {
-        row.network: step_times(networks[row.network], variant, device, table3().batch, level) for row in table3().rows
-    }
 
 
 def _calibrated(row: Row, kernels: Sequence[StepTimes], overhead) -> Iterator[Reproduced]:
@@ -146,6 +146,13 @@ def uncalibrated(row: Row, times: StepTimes, mode: str, overhead) -> Iterator[Re
     for column in COLUMNS[:2]:
         yield _fixed(row, mode, column, getattr(times, column) * n * row.baseline_epochs, MODELLED)
     yield from _scheduled(row, mode, [_pace(times)], overhead)
+
+
+def from_steps(row: Row, steps: Steps, mode: str, overhead) -> Iterator[Reproduced]:
+    """The same from the kernels of the steps, with intervals where theirs are known."""
+    for cell in uncalibrated(row, steps.times, mode, overhead):
+        ends = tuple((end.seconds, end.schedule) for end in (cell.low, cell.high))
+        yield cell if cell.status == SOLVED else replace(cell, interval=cell_interval(row, steps, cell.column, ends))
 
 
 def _fitted(row: Row, times: StepTimes, constant: float, six: Sequence[Cell], overhead) -> Iterator[Reproduced]:

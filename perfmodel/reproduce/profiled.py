@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from perfmodel.calibration import NONE, find_calibrated_model
 from perfmodel.cost.estimate import CostModel, merge_bases
 from perfmodel.cost.measured import UNKNOWN_DEVICE, Measured, Timings, device_name, is_device
-from perfmodel.cost.tiles import Tiles
 from perfmodel.devices import Device, device_names, find_device
 from perfmodel.networks import Network
-from perfmodel.reproduce.modes import SOLVED, Reproduced, uncalibrated
+from perfmodel.reproduce.modes import SOLVED, Reproduced, from_steps
 from perfmodel.reproduce.overhead import PUBLISHED_OVERHEAD
 from perfmodel.reproduce.published import Row, table3
 from perfmodel.reproduce.steps import Steps, price_steps
@@ -73,7 +73,9 @@ def from_profile(
 ) -> FromProfile:
     """Table 3 priced with a profile, and with the analytical model of `device` where there is one."""
     profile = price_table3(networks, PROFILE, measured, mapping, overhead)
-    model = None if device is None else price_table3(networks, ANALYTICAL, Tiles(device), mapping, overhead)
+    model = None if device is None else find_calibrated_model("tiles", device, calibration=NONE)
+    if model is not None:
+        model = price_table3(networks, ANALYTICAL, model, mapping, overhead)
     timed = measured.profile
     return FromProfile(profile, model, device_name(timed), device, timed.basis, mapping, overhead)
 
@@ -94,6 +96,6 @@ def price_table3(
 
 
 def _cells(row: Row, steps: Steps, mode: str, overhead: Overhead | str) -> Iterator[Reproduced]:
-    for cell in uncalibrated(row, steps.times, mode, overhead):
+    for cell in from_steps(row, steps, mode, overhead):
         published = "published" if cell.status == SOLVED else ""
         yield replace(cell, status=merge_bases(steps.basis(cell.column), published))

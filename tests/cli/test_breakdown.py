@@ -180,3 +180,66 @@ def test_wrong_input(cli, here, arguments, start):
     found = cli("breakdown", *arguments)
     assert found.refused(start), found
     assert sorted(here.iterdir()) == before
+
+
+def test_a_timeline_beside_the_table(cli, here):
+    plain = cli("breakdown", "one.toml", *SLOW, "--by", "kind")
+    found = cli("breakdown", "one.toml", *SLOW, "--by", "kind", "--timeline", "t.json")
+    assert (found.code, found.out, found.err) == (0, plain.out, "")
+    trace = json.loads((here / "t.json").read_text())
+    assert trace["otherData"]["device"] == "slow"
+    assert trace["otherData"]["setting"] == "batch 2, slow.toml, implicit GEMM, model roofline"
+    names = [event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "process_name"]
+    assert names == ["fp32 step, 320 ms", "fp16 step, 656 ms", "int8 step, 764 ms"]
+    kernels = [event for event in trace["traceEvents"] if event.get("cat") == "kernel" and event["pid"] == 1]
+    assert [(one["name"], one["dur"]) for one in kernels] == [
+        ("fprop gemm", 80000), ("wgrad gemm", 80000), ("update", 160000),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (("--timeline", "t.txt"), "E1904 t.txt:"), (("--timeline", "no/t.json"), "E1901 no/t.json:"),
+        (("--timeline", "t.json", "-o", "./t.json"), "E1745 --timeline and -o are both './t.json'."),
+        (("--timeline", "t\0.json", "-o", "x.csv"), "E1906 't\\x00.json':"),
+    ],
+)  # fmt: skip
+def test_timelines_that_cannot_be(cli, here, arguments, start):
+    assert cli("breakdown", "one.toml", *SLOW, *arguments).refused(start)
+    assert not (here / "x.csv").exists()
+
+
+def test_parquet_holds_what_csv_holds(cli, here):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow (extra parquet) is not installed")
+    for suffix in ("csv", "parquet"):
+        found = cli("breakdown", "one.toml", *SLOW, "-o", f"x.{suffix}")
+        assert (found.code, found.out, found.err) == (0, "", "")
+    rows = list(csv.DictReader(io.StringIO((here / "x.csv").read_text())))
+    table = parquet.read_table(here / "x.parquet")
+    assert table.column_names == list(rows[0])
+    assert table.column("time_s").to_pylist() == [float(row["time_s"]) for row in rows]
+    assert table.column("kind").to_pylist() == [row["kind"] for row in rows]
+    assert table.schema.metadata[b"title"].startswith(b"One training step of one, batch 2: slow.toml")
+
+
+def test_rooflines(cli, here):
+    found = cli("breakdown", "one.toml", *SLOW, "--roofline", "-o", "x.svg")
+    assert (found.code, found.out, found.err) == (0, "", "")
+    assert "GEMMs of one training step of one, batch 2, and what bounds them" in (here / "x.svg").read_text()
+
+
+@pytest.mark.parametrize("arguments", [(), ("-o", "x.csv"), ("-o", "x.png", "--by", "kind")])
+def test_rooflines_are_figures_of_layers(cli, arguments):
+    assert cli("breakdown", "one.toml", *SLOW, "--roofline", *arguments).refused(
+        "E1105 --roofline is a figure of layers"
+    )
+
+
+def test_names_that_are_no_utf8_beside_pyarrow(process, here):
+    """pandas would keep texts with pyarrow, which refuses them."""
+    pytest.importorskip("pyarrow", reason="pyarrow (extra parquet) is not installed")
+    (here / "on\udce9.toml").write_text((here / "one.toml").read_text())
+    found = process("breakdown", "on\udce9.toml", *SLOW, "-o", "x.csv")
+    assert (found.code, found.err) == (0, "")
+    assert r"on\udce9.toml" in (here / "x.csv").read_text()

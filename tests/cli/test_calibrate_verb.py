@@ -15,7 +15,7 @@ def timed(here):
     seconds = Tiles(find_device("v100")).gemms(Gemms.of(gemms)).seconds * 1.5
     rows = "".join(f"{g.m},{g.n},{g.k},{s}\n" for g, s in zip(gemms, seconds, strict=True))
     (here / "times.csv").write_text("m,n,k,seconds\n" + rows)
-    (here / "one.csv").write_text("m,n,k\n1024,960,1152\n")
+    (here / "one.csv").write_text("m,n,k\n400,400,1500\n")  # within what was timed
     return here
 
 
@@ -34,7 +34,7 @@ def test_timings_in_corrected_predictions_out(cli, timed):
     assert 1.3 < float(corrected[3]) / float(plain[3]) < 1.6
     low, high = map(float, corrected[6:])
     assert low < float(corrected[3]) < high
-    assert high / low < float(plain[7]) / float(plain[6])
+    assert high / low < 0.5 * float(plain[7]) / float(plain[6])
 
 
 def test_timings_that_contradict_each_other_are_doubted(cli, timed):

@@ -300,3 +300,48 @@ def test_what_a_profile_lacks_is_a_refusal_or_modelled(cli, here):
     assert filled.out.splitlines()[5].endswith("measured+roofline")
     refused = cli(*PROFILED, "--schemes", "muppet", "--fill", "roofline", "--overhead", "measured")
     assert refused.refused("E1111 --overhead measured: the time of conversions on slow is roofline.")
+
+
+def test_devices_side_by_side(cli, here):
+    fast = (here / "slow.toml").read_text().replace("dram_gb_per_s = 1e-6", "dram_gb_per_s = 2e-6")
+    (here / "fast.toml").write_text("\n".join(row for row in fast.splitlines() if '"int8"' not in row))
+    arguments = [*THREE]
+    arguments[arguments.index("slow.toml")] = "slow.toml,fast.toml"
+    done = cli(*arguments)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("""\
+Schemes side by side: one, batch 2, slow, fast, implicit GEMM, model roofline, conversions current
+
+scheme  slow           fast
+------  -------------  --------------
+fp32    1.28 s, 1.00x  0.64 s, 1.00x
+mixed   2.62 s, 0.49x  1.31 s, 0.49x
+muppet  2.47 s, 0.52x  refused, E1103
+
+Time of an epoch, and times as fast as FP32 on the same device. Refused is what a device has no unit for.
+Refused on fast: muppet: E1103 device fast: has no unit for int8. It computes in fp16, fp32.
+""")
+    assert "\nOn slow\n" in done.out
+    assert "\nOn fast\n" in done.out
+    assert cli(*arguments, "-o", "all.csv").code == 0
+    with open(here / "all.csv", newline="") as file:
+        rows = [(row["device"], row["scheme"], row["epoch_s"]) for row in csv.DictReader(file)]
+    assert [row[:2] for row in rows] == [(d, s) for d in ("slow", "fast") for s in ("fp32", "mixed", "muppet")]
+    assert [float(row[2] or "nan") for row in rows[:2]] == pytest.approx([1.28, 2.624])
+    assert cli(*arguments, "-o", "all.svg").code == 0
+    svg = (here / "all.svg").read_text()
+    assert "refused: E1103 device fast" in svg
+    assert " slow " in svg
+
+
+@pytest.mark.parametrize(
+    ("device", "more", "start"),
+    [
+        ("slow.toml,slow.toml", (), "E1105 --device names slow twice."),
+        ("slow.toml,h300", (), "E1001 device 'h300' is not known."),
+        ("slow.toml,", (), "E1001 device '' is not known."),
+        ("slow.toml,a100", ("--profile", "p.jsonl"), "E1105 --profile is of one device"),
+    ],
+)
+def test_wrong_devices(cli, here, device, more, start):
+    assert cli("compare", "one.toml", "--device", device, *more).refused(start)

@@ -24,8 +24,8 @@ Source: made up.
 DEVICE = """\
 A slow GPU
 
-operand  accumulate  unit    MAC/clock/SM  TFLOP/s  as published
--------  ----------  ------  ------------  -------  ------------
+operand  accumulate  unit    MAC/clock/SM  TFLOP/s  as published, TFLOP/s
+-------  ----------  ------  ------------  -------  ---------------------
 fp32     fp32        simt              64     1.28  –
 fp16     fp32        tensor           256     5.12  –
 int8     int32       tensor          1024    20.48  –
@@ -129,7 +129,7 @@ def test_outputs(cli, here, verb, suffix):
         (("traces", "no.jsonl"), "E1201 no.jsonl does not exist."),
         (("schemes", "mupet"), "E1006 scheme 'mupet' is not known. Did you mean muppet?"),
         (("networks", "one.toml", "slow.toml"), "E1100 perfmodel networks: unrecognized arguments: slow.toml."),
-        (("devices", "-o", "a.png"), "E1904 a.png: ends in '.png'. Choose one of .txt, .csv, .json, .md, .tex."),
+        (("devices", "-o", "a.png"), "E1904 a.png: ends in '.png'. Choose one of .txt, .csv, .json, .md, .tex, .parq"),
         (("devices", "-o", "."), "E1904 .: has no suffix"),
         (("networks", "\x1b]0;x\x07"), "E1002 network '\\x1b]0;x\\x07' is not known."),
     ],

@@ -51,8 +51,8 @@ def test_help_of_each_verb(cli, verb):
         ("reproduc", "E1000 verb 'reproduc' is not known. Did you mean reproduce?"),
         (
             "",
-            "E1000 verb '' is not known. Known: speedup, trace, breakdown, compare, policy, reproduce, predict, "
-            "calibrate, validate, profile",
+            "E1000 verb '' is not known. Known: speedup, report, trace, breakdown, compare, advise, policy, train, "
+            "reproduce, predict, calibrate, validate, profile",
         ),
         ("common", "E1000 verb 'common' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
@@ -70,6 +70,7 @@ def test_unknown_verbs(cli, verb, line):
 # One wrong command for each verb, and the error's code and place.
 WRONG = {
     "speedup": (("speedup", "nope.jsonl"), "E1201", "nope.jsonl"),
+    "report": (("report", "run.jsonl", "-o", "a.txt"), "E1904", "a.txt:"),
     "breakdown": (("breakdown", "one.toml", "--batch", "0"), "E1105", "--batch"),
     "reproduce": (("reproduce", "table4"), "E1009", "target"),
     "predict": (("predict", "gemms.csv", "-o", "a.txt"), "E1904", "a.txt:"),
@@ -84,7 +85,9 @@ WRONG = {
     "traces": (("traces", "no.jsonl"), "E1201", "no.jsonl"),
     "trace": (("trace", "check", "no.jsonl"), "E1201", "no.jsonl"),
     "compare": (("compare", "one.toml", "--schemes", "mixt"), "E1006", "scheme"),
+    "advise": (("advise", "one.toml", "--precision", "fp16"), "E1761", "--precision"),
     "policy": (("policy", "replay", "no.jsonl"), "E1201", "no.jsonl"),
+    "train": (("train", "--epochs", "0", "-o", "a.jsonl"), "E1307", "epochs:"),
 }
 
 
@@ -227,7 +230,7 @@ def test_head(here):
         f"'{sys.executable}' -m perfmodel devices | head -1", shell=True, capture_output=True, text=True, timeout=60,
         check=True,
     )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("Devices\n", "")
+    assert (done.stdout, done.stderr) == ("Devices, peaks in TFLOP/s\n", "")
 
 
 @NEEDS_FULL

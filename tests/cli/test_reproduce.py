@@ -122,7 +122,7 @@ def test_json_has_all_tables(cli, here):
         (("\x1b[31m",), "E1009 target '\\x1b[31m' is not known. Known: table3."),
         ((), "E1100 perfmodel reproduce: the following arguments are required: TARGET."),
         (("table3", "--overhead", "table4"), "E1105 --overhead 'table4' is neither a level nor"),
-        (("table3", "-o", "a.png"), "E1904 a.png: ends in '.png'. Choose one of .txt, .csv, .json, .md, .tex."),
+        (("table3", "-o", "a.png"), "E1904 a.png: ends in '.png'. Choose one of .txt, .csv, .json, .md, .tex, .parq"),
         (("table3", "-o", "no/a.csv"), "E1901 no/a.csv: there is no folder no."),
         (("table3", "--device", "t4"), "E1105 --device says what a profile is of. Add --profile FILE."),
     ],

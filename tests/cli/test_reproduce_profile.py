@@ -105,11 +105,11 @@ def test_the_papers_device(cli):
         found.out, "Table 3, GPU hours:minutes: NVIDIA GeForce RTX 2080 Ti, implicit GEMM, profile g"
     )
     assert header == [
-        "network", "column", "paper", "profile", "difference", "basis", "model", "model to profile",
+        "network", "column", "paper", "profile", "90 %", "difference", "basis", "model", "model to profile",
     ]  # fmt: skip
     assert len(rows) == 12
-    assert [row[5] for row in rows] == ["measured"] * 12
-    assert rows[0][:5] == ["AlexNet", "FP32", "30:13", "1:16", "-95.8 %"]  # 4579.6 s
+    assert [row[6] for row in rows] == ["measured"] * 12
+    assert rows[0][:6] == ["AlexNet", "FP32", "30:13", "1:16", "1:16 … 1:16", "-95.8 %"]  # 4579.6 s
     header, *rows = section(found.out, "Table 3, speedup over FP32: NVIDIA GeForce RTX 2080 Ti, implicit GEMM, profile")
     assert header == ["network", "column", "paper", "profile", "difference", "basis", "model"]
     assert len(rows) == 9
@@ -142,8 +142,8 @@ def test_another_device_is_compared_by_ratios(cli):
     assert found.code == 0
     assert "W2201" not in found.err  # no option named another device
     header, *rows = section(found.out, "Table 3, GPU hours:minutes: NVIDIA H200, implicit GEMM")
-    assert header == ["network", "column", "profile", "basis", "model", "model to profile"]
-    assert rows[0][:4] == ["AlexNet", "FP32", "1:16", "measured"]
+    assert header == ["network", "column", "profile", "90 %", "basis", "model", "model to profile"]
+    assert rows[0][:5] == ["AlexNet", "FP32", "1:16", "1:16 … 1:16", "measured"]
     assert "30:13" not in found.out
     text = " ".join(found.out.split())
     assert (
@@ -159,7 +159,7 @@ def test_a_device_that_no_file_describes(cli):
     assert found.code == 0
     assert "The analytical model against" not in found.out
     header, *_ = section(found.out, "Table 3, GPU hours:minutes: My card")
-    assert header == ["network", "column", "profile", "basis"]
+    assert header == ["network", "column", "profile", "90 %", "basis"]
     assert "Name one with --device." in " ".join(found.out.split())
     fill = cli("reproduce", "table3", "--profile", "gpu.jsonl", "--fill", "analytical")
     assert fill.refused("E1105 --fill models the profile's device, and no device file is known to describe that.")
@@ -183,8 +183,8 @@ def test_a_simulated_profile_says_so(cli):
     write_profile("sim.jsonl", kernels_of("one.toml", 256, "implicit"), name=f"{TURING} (simulated)", kind="simulated")
     found = cli("reproduce", "table3", "--profile", "sim.jsonl")
     header, *rows = section(found.out, "Table 3, GPU hours:minutes: NVIDIA GeForce RTX 2080 Ti (simulated), implicit")
-    assert header[2:5] == ["paper", "profile", "difference"]
-    assert {row[5] for row in rows} == {"simulated"}
+    assert header[2:6] == ["paper", "profile", "90 %", "difference"]
+    assert {row[6] for row in rows} == {"simulated"}
     text = " ".join(found.out.split())
     assert "Simulated, not measured: the profile is of NVIDIA GeForce RTX 2080 Ti (simulated)." in text
     assert "The times are simulated: the errors say nothing about the model." in text
@@ -200,7 +200,7 @@ def test_what_is_lacking_is_named_or_filled(cli):
     filled = cli("reproduce", "table3", "--profile", "gpu.jsonl", "--fill", "analytical")
     assert filled.code == 0
     rows = section(filled.out, "Table 3, GPU hours:minutes: NVIDIA GeForce RTX 2080 Ti, implicit GEMM, profile gpu.jso")
-    assert {row[5] for row in rows[1:]} == {"measured+analytical"}
+    assert {row[6] for row in rows[1:]} == {"measured+analytical"}
     groups = [row[0] for row in section(filled.out, "The analytical model against")[1:]]
     assert groups == ["update", "cast", "quantise", "transpose", "all memory-bound kernels"]
     write_profile("none.jsonl", [])

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,52 @@ GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32
 on tensor cores.
 Proxies: dfx16 timed as fp16.
 """
+
+
+DIGITS = Path(__file__).parent.parent / "data" / "digits"
+
+
+def test_the_time_to_an_accuracy_stands_in_the_raw_columns_too(cli, here):
+    runs = [str(DIGITS / name) for name in ("muppet.jsonl", "fp32.jsonl")]
+    found = cli("speedup", *runs, "--target", "99.3", "-o", "t.csv")
+    assert (found.code, found.err) == (0, "")
+    rows = {(row["trace"], row["training"]): row for row in rows_of((here / "t.csv").read_text())}
+    muppet, fp32 = rows["muppet", "MuPPET"], rows["fp32", "FP32"]
+    assert (muppet["accuracy_metric"], muppet["target_accuracy"]) == ("test_accuracy", "99.3")
+    assert 0 < float(muppet["target_low_s"]) < float(muppet["time_low_s"])
+    assert (fp32["best_accuracy"][:5], fp32["target_epoch"], fp32["target_low_s"]) == ("99.16", "", "")
+    assert rows["muppet", "mixed precision"]["best_accuracy"] == ""
+    printed = cli("speedup", *runs, "--target", "99.3")
+    assert "  not reached  " in printed.out
+    assert "Time to accuracy" not in cli("speedup", "muppet-resnet20-cifar10").out
+
+
+def test_the_columns_belong_to_the_run_alone(cli, here):
+    run = str(DIGITS / "fp32.jsonl")
+    assert cli("speedup", run, run, "--baseline-epochs", "200", "-o", "t.csv").code == 0
+    rows = rows_of((here / "t.csv").read_text())
+    assert [row["best_accuracy"][:5] for row in rows] == ["", "", "99.16", ""] * 2
+    assert [row["epochs"] for row in rows] == ["200", "200", "150", "150"] * 2
+
+
+def test_a_target_that_nothing_can_be_told_of_is_refused(cli):
+    assert cli("speedup", "muppet-resnet20-cifar10", "--target", "90").refused(
+        "E1731 --target is of an accuracy, and no"
+    )
+    drawn = cli("speedup", str(DIGITS / "fp32.jsonl"), "--target", "90", "-o", "t.png")
+    assert drawn.refused("E1105 --target is of a table, and -o asks for a figure.")
+
+
+def test_what_is_printed_as_best_is_reached(cli):
+    run = str(DIGITS / "fp32.jsonl")  # 99.1667 at best
+    printed = cli("speedup", run, "--target", "99.16").out
+    assert "  99.16  " in printed
+    assert "  epoch 10  " in printed
+
+
+@pytest.mark.parametrize("target", ["-1", "100.5", "nan"])
+def test_a_target_is_a_percentage(cli, target):
+    assert cli("speedup", str(DIGITS / "fp32.jsonl"), "--target", target).refused("E1105 --target ")
 
 
 def rows_of(outcome):
@@ -246,7 +293,6 @@ def test_strict_names_every_trace_with_gaps(cli, here):
         ),
         ((), "E1100 perfmodel speedup: the following arguments are required: TRACE."),
         (("run.jsonl", "--nope"), "E1100 perfmodel speedup: unrecognized arguments: --nope."),
-        (("run.jsonl", "run.jsonl", "-o", "a.png"), "E1105 -o a figure shows one trace."),
         (("run.jsonl", "-o", "a.xyz"), "E1904 a.xyz: ends in '.xyz'. Choose one of .txt, .csv, .json, .md, .tex, .png"),
         (("run.jsonl", "-o", "a"), "E1904 a: has no suffix"),
         (("run.jsonl", "-o", "no/a.txt"), "E1901 no/a.txt: there is no folder no."),
@@ -404,3 +450,13 @@ def test_what_is_said_beside_a_trace_is_not_used_and_told(cli):
     assert strict.code == 2
     assert "W1312" in strict.err
     assert cli("speedup", "run.jsonl", "--network", "one.toml").err.count("W1312") == 0
+
+
+def test_several_traces_are_drawn_as_bars(cli, here):
+    (here / "again.jsonl").write_text((here / "run.jsonl").read_text())
+    done = cli("speedup", "run.jsonl", "again.jsonl", *SLOW, "-o", "bars.svg")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    svg = (here / "bars.svg").read_text()
+    assert "times as fast as FP32" in svg
+    assert "again" in svg
+    assert "Modelled, not measured: slow.toml" in svg

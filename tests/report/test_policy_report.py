@@ -2,12 +2,15 @@
 
 import json
 import warnings
+from math import inf, nan
 
+import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from perfmodel.policies.replay import replay, rule_of
+from perfmodel.report.figures import policy_figure
 from perfmodel.report.policy import replay_frame, replay_tables, rule_text
 from perfmodel.report.policy_figure import replay_figure
 from perfmodel.report.policy_plot import replay_plot
@@ -91,6 +94,9 @@ def test_the_figure_has_a_line_for_each_switch_and_both_curves():
     lines = {line.get_label(): line for line in axes.lines}
     assert list(lines["p, a violation"].get_ydata()) == [2.0, 4.0]
     assert list(lines["rule switches"].get_xdata()) == [2, 2]
+    bands = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches]
+    assert bands == [(-0.5, 1.0), (1.0, 3.0)]  # 8 bits in epochs 0 and 1, then 12
+    assert [text.get_text() for text in axes.texts] == ["dfx8", "dfx12"]
 
 
 VALUES = st.one_of(
@@ -116,3 +122,22 @@ def test_figures_of_any_numbers(values):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert replay_figure(replayed(values), "$run$").axes
+
+
+def test_the_picture_of_frames():
+    evaluations = pd.DataFrame(
+        {"epoch": [2, 5, 8, 11], "ratio": [1.5, 1.25, nan, 3.0], "threshold": [2.0, 1.75, 1.5, inf],
+         "violated": [False, True, False, True]}
+    )  # fmt: skip
+    switches = pd.DataFrame(
+        [("run", -1, "dfx8"), ("run", 5, "dfx12"), ("rule", 8, "dfx12")], columns=["by", "epoch", "format"]
+    )
+    figure = policy_figure(evaluations, switches, "a title")
+    (axes,) = figure.axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert drawn["threshold T"] == [[2, 2], [5, 1.75], [8, 1.5]]
+    assert (drawn["p"], drawn["p, a violation"]) == ([[2, 1.5]], [[5, 1.25]])
+    assert (drawn["rule switches"][0][0], drawn["run switched"][0][0]) == (8, 5)
+    assert [text.get_text() for text in axes.texts] == ["dfx8", "dfx12"]
+    with pytest.raises(ValueError, match="needs the columns"):
+        policy_figure(evaluations, switches.drop(columns="by"), "a title")

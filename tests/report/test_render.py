@@ -129,7 +129,9 @@ def test_floats_survive_csv_and_json(values):
 
 
 def test_json_is_strict_and_gives_names_back():
-    frame = pd.DataFrame({"x": [np.inf, -np.inf, np.nan, 1.0]}).assign(layer=[*HOSTILE[:3], "\ud800"])
+    frame = pd.DataFrame({"x": [np.inf, -np.inf, np.nan, 1.0]}).assign(
+        layer=pd.Series([*HOSTILE[:3], "\ud800"], dtype=object)  # which pandas with pyarrow would not take as texts
+    )
     text = to_json(Table("t", frame))
     rows = json.loads(text, parse_constant=pytest.fail)["rows"]
     assert [row["x"] for row in rows] == ["Infinity", "-Infinity", None, 1.0]
@@ -245,3 +247,13 @@ def test_a_table_refuses_what_it_cannot_show(wrong):
 def test_a_table_refuses_two_columns_of_one_name():
     with pytest.raises(ValueError, match="different"):
         Table("t", pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_each_row_may_have_its_own_way_to_be_shown():
+    frame = pd.DataFrame({"time_s": [1.25, np.nan, 2.5]})
+    table = Table("t", frame, show={"time_s": ["{:.1f}".format, str, "{:.3f}".format]})
+    assert table.rows() == [["1.2"], ["–"], ["2.500"]]
+    assert table.numeric() == [True]
+    assert to_csv(table) == 'time_s\n1.25\n""\n2.5\n'
+    with pytest.raises(ValueError, match="one for each row"):
+        Table("t", frame, show={"time_s": [str]})

@@ -1,15 +1,22 @@
 """Table 3 in four modes: what is taken from the paper equals it, what is solved follows from it, all of it says so."""
 
+from dataclasses import astuple
+from math import isnan
+
 import pytest
 
+from perfmodel.calibration import find_calibrated_model
 from perfmodel.devices import find_device
 from perfmodel.networks import find_network
 from perfmodel.reproduce import modes
 from perfmodel.reproduce.explanation import EXPLANATION, GOOD_KERNELS, StepTimes, step_times
+from perfmodel.reproduce.intervals import run_spread
 from perfmodel.reproduce.modes import End, Reproduced, Reproduction, reproduce
 from perfmodel.reproduce.published import COLUMNS, table3
 from perfmodel.reproduce.schedules import Schedule
+from perfmodel.reproduce.steps import price_steps
 from perfmodel.schemes import Overhead
+from perfmodel.simulate import Setting
 
 MODES = (modes.CALIBRATED, modes.NO_CONSTANT, modes.ONE_CONSTANT, modes.GOOD)
 DIFFERENCE_S = {"alexnet-reference": 207 * 60, "resnet18": 456 * 60, "googlenet-aux": 2375 * 60}
@@ -199,7 +206,30 @@ def test_ratios_come_least_first():
 def test_both_sets_of_kernels_are_those_of_their_variants(current, networks, device):
     for name, network in networks.items():
         assert current.explained[name] == step_times(network, EXPLANATION, device, 256, Overhead("current"))
-        assert current.good[name] == step_times(network, GOOD_KERNELS, device, 256, Overhead("current"))
+        good = step_times(network, GOOD_KERNELS, device, 256, Overhead("current"))
+        assert astuple(current.good[name]) == pytest.approx(astuple(good), rel=1e-12)
+
+
+def test_good_kernels_alone_have_intervals(current, networks, device):
+    for cell in current.cells:
+        low, high = cell.interval
+        known = cell.mode == modes.GOOD
+        assert isnan(low) != known
+        assert not known or low < cell.low.seconds <= cell.high.seconds < high
+    steps = price_steps(networks["resnet18"], 256, Setting(find_calibrated_model("tiles", device)))
+    (fp32,) = (c for c in current.cells if (c.mode, c.network, c.column) == (modes.GOOD, "resnet18", "fp32"))
+    assert fp32.interval == pytest.approx([end * 5005 * 150 for end in steps.fp32.interval()])
+
+
+def test_the_interval_of_a_schedule_is_that_of_its_iterations(networks, device, solved):
+    steps = price_steps(networks["resnet18"], 256, Setting(find_calibrated_model("tiles", device)))
+    row = table3().row("resnet18")
+    run = run_spread(row, steps, "muppet", Schedule(9, 27, 45))
+    parts = (steps.int8.spread * (9 * 5005), steps.fp16.spread * (27 * 5005), steps.fp32.spread * (45 * 5005))
+    assert run.half_width == pytest.approx((parts[0] + parts[1] + parts[2]).half_width)
+    assert run_spread(row, steps, "limit", Schedule(9, 27, 45)).half_width < run.half_width
+    taken = cells_of(solved, modes.GOOD, "muppet").values()  # solved from the paper
+    assert [isnan(cell.interval[0]) for cell in taken] == [True] * 3
 
 
 def test_errors_of_the_modes(current):

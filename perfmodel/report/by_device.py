@@ -1,0 +1,46 @@
+"""Schemes on several devices: one table across them, and the frame that its picture is drawn of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from perfmodel.report.sidebyside import refusal_text, schemes_frame
+from perfmodel.report.table import Table, is_missing
+from perfmodel.report.text import duration, ratio, supported
+from perfmodel.sidebyside import Refused, SideBySide
+
+
+def by_device_frame(results: Mapping[str, SideBySide]) -> pd.DataFrame:
+    """The rows of `schemes_frame` of each device, its name in the column `device`."""
+    frames = [schemes_frame(result).assign(device=device) for device, result in results.items()]
+    frame = pd.concat(frames, ignore_index=True)
+    return frame[["device", *(name for name in frame.columns if name != "device")]]
+
+
+def by_device_table(results: Mapping[str, SideBySide], title: str) -> Table:
+    """A row for each scheme, a column for each device: time of an epoch and the speedup against that device's FP32."""
+    frame = by_device_frame(results)
+    columns: dict[str, list[str]] = {"scheme": list(dict.fromkeys(frame["scheme"]))}
+    for device, result in results.items():
+        rows = frame[frame["device"] == device].set_index("scheme")
+        codes = {one.scheme.name: one.error.problems[0].code for one in result.costs if isinstance(one, Refused)}
+        columns[device] = [_cell(rows.loc[name], codes.get(name), result.run.epochs) for name in columns["scheme"]]
+    notes = (
+        "Time of an epoch, and times as fast as FP32 on the same device. Refused is what a device has no unit for.",
+        *(
+            f"Refused on {device}: {one.scheme.name}: {refusal_text(one)}"
+            for device, result in results.items() for one in result.costs if isinstance(one, Refused)
+        ),
+    )  # fmt: skip
+    return Table(title, pd.DataFrame(columns), notes=notes)
+
+
+def _cell(row: pd.Series, code: str | None, epochs: int) -> str:
+    if code is not None:
+        return f"refused, {code}"
+    time = supported(duration, row["run_low_s"] / epochs, row["run_high_s"] / epochs)(row["epoch_s"])
+    if is_missing(row["speedup"]):
+        return time
+    return f"{time}, {supported(ratio, row['speedup_low'], row['speedup_high'])(row['speedup'])}"
