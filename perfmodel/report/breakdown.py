@@ -71,7 +71,7 @@ def breakdown_table(
     `intervals` is the `interval_frame` by the same; one column for each precision where any is known.
     """
     wide = frame.pivot_table(index=by, columns="precision", values="time_s", aggfunc="sum", sort=False)
-    wide = wide[list(dict.fromkeys(frame["precision"]))]
+    wide = wide[frame["precision"].unique()]
     order = layer_order(frame) if by == "layer" else {"pass": (*PASSES, "update"), "kind": KINDS}[by]
     wide = wide.reindex([name for name in order if name in wide.index])
     sums = wide.sum()

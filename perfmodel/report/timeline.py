@@ -27,7 +27,8 @@ from perfmodel.units import GIGA, TERA
 
 PHASES = {"fprop": "forward", "dgrad": "backward", "wgrad": "backward", "update": "update"}
 PASS_ORDER = {"fprop": 0, "dgrad": 0, "wgrad": 1, "update": 0}  # within a layer of one phase
-BITS, FLOPS, BYTES = "bits of GEMM operands", "TFLOP/s", "GB/s"  # the counters
+BITS, FLOPS, BYTES = "GEMM operands", "arithmetic", "memory"  # the counters
+UNITS = {BITS: "bits", FLOPS: "TFLOP/s", BYTES: "GB/s"}  # their series, which Perfetto names too
 GRID_S = 1.25e-7  # an eighth of a microsecond
 EXPLAINED = (
     "Kernels lie end to end, in the order of a step: layers forward, backward, update. All launches of a kernel in a "
@@ -197,4 +198,4 @@ def _changes(pid: int, at: int, values: Mapping[str, float], last: dict[str, flo
     for name, value in values.items():
         if last.get(name) != value:
             last[name] = value
-            yield _event("C", pid, name=name, ts=at / 8, args={name: value})
+            yield _event("C", pid, name=name, ts=at / 8, args={UNITS[name]: value})

@@ -111,11 +111,13 @@ def test_what_is_told_of_a_kernel():
 def test_counters_by_hand():
     found = {}
     for event in events(timeline_events({"x": STEP}, a_network("a", "b")), "C"):
-        found.setdefault(event["name"], []).append((event["ts"], event["args"][event["name"]]))
-    assert found["bits of GEMM operands"] == [(0, 8), (4000, 32), (44000, 0)]  # an FP32 GEMM is the next after the cast
-    assert found["TFLOP/s"][:4] == [(0, 7e-8), (3000, 0.0), (4000, 2.1e-7), (6000, 0.0)]  # 210 / 3 ms, 420 / 2 ms
-    assert found["GB/s"][1] == (3000, 3e-5)  # 30 B in 1 ms
-    assert found["GB/s"][-1] == (44000, 0.0)
+        ((series, value),) = event["args"].items()
+        found.setdefault(f"{event['name']} {series}", []).append((event["ts"], value))  # as Perfetto calls it
+    assert found["GEMM operands bits"] == [(0, 8), (4000, 32), (44000, 0)]  # an FP32 GEMM is the next after the cast
+    # 210 FLOP in 3 ms, 420 in 2 ms
+    assert found["arithmetic TFLOP/s"][:4] == [(0, 7e-8), (3000, 0.0), (4000, 2.1e-7), (6000, 0.0)]
+    assert found["memory GB/s"][1] == (3000, 3e-5)  # 30 B in 1 ms
+    assert found["memory GB/s"][-1] == (44000, 0.0)
 
 
 def test_a_process_for_each_step_in_order():

@@ -132,7 +132,7 @@ def _lower_ends(table: Table, intervals: pd.DataFrame, by: str) -> dict[str, lis
 def _layers_table(frame: pd.DataFrame, title: str, name: str) -> Element:
     """The heaviest layers in the first precision, those of all others in one row."""
     wide = frame.pivot_table(index="layer", columns="precision", values="time_s", aggfunc="sum", sort=False).fillna(0.0)
-    wide = wide[list(dict.fromkeys(frame["precision"]))].reset_index()
+    wide = wide[frame["precision"].unique()].reset_index()
     wide.columns = ["layer", *(f"{one}_time_s" for one in wide.columns[1:])]
     kept, rest = heaviest(wide, wide.columns[1], MOST_LAYERS, ["layer"])
     headers = {one: one.replace("_time_s", " ms") for one in wide.columns}
