@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common
+from perfmodel.cli import common, options, writing
 
 DESCRIPTION = """\
 For each layer and pass of a training step: does a narrow format such as INT8 pay off once tensors are converted and
@@ -26,12 +26,12 @@ def run(argv: list[str]) -> int:
     tables = _tables(advice, found, model, setting, arguments)
     if arguments.plan is not None:
         _write_plan(advice, setting, arguments)
-    common.emit([common.with_setting(table, arguments, _suffix(arguments)) for table in tables], arguments.output)
+    writing.emit([writing.with_setting(table, arguments, _suffix(arguments)) for table in tables], arguments.output)
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("advise", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("advise", DESCRIPTION)
     parser.add_argument("network", metavar="NETWORK", help="name of a bundled network, or a .toml file")
     parser.add_argument(
         "--precision", default="int8", metavar="P,P,…", help="narrow formats to choose among (default int8)"
@@ -41,23 +41,25 @@ def _parser() -> common.Parser:
         help="what is computed and stored where the plan says nothing: mixed (default), bf16, fp32, or a .toml file",
     )  # fmt: skip
     parser.add_argument("--by", default="pass", metavar="GROUP", help="break-even by pass (default) or layer")
-    parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
+    parser.add_argument(
+        "--batch", type=options.whole, default=256, metavar="N", help="images of one step (default 256)"
+    )
     parser.add_argument(
         "--batches",
         metavar="N,N,…",
         help="batch sizes to compare (default: powers of two up to 1024; none with --profile)",
     )
     parser.add_argument("--plan", metavar="FILE", help="write the plan of least time as a scheme file (.toml)")
-    common.add_model_arguments(parser)
-    common.add_calibration_argument(parser)
-    common.add_profile_arguments(parser)
-    common.add_overhead_argument(parser, common.LEVELS)
-    common.add_output_argument(parser, "table (.txt .csv .json .md .tex); csv holds the passes, json everything")
+    options.add_model_arguments(parser)
+    options.add_calibration_argument(parser)
+    options.add_profile_arguments(parser)
+    options.add_overhead_argument(parser, options.LEVELS)
+    options.add_output_argument(parser, "table (.txt .csv .json .md .tex); csv holds the passes, json everything")
     return parser
 
 
 def _suffix(arguments) -> str | None:
-    return common.output_suffix(arguments.output, figures=False)
+    return writing.output_suffix(arguments.output, figures=False)
 
 
 def _check(arguments) -> list[int]:
@@ -68,13 +70,13 @@ def _check(arguments) -> list[int]:
 
     if arguments.by not in GROUPS:
         raise unknown_name("E1008", "--by", arguments.by, GROUPS)
-    common.check_batch(arguments.batch)
-    common.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and there is no trace.")
+    options.check_batch(arguments.batch)
+    options.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and there is no trace.")
     _suffix(arguments)
-    common.check_output(arguments.output)
+    writing.check_output(arguments.output)
     if arguments.plan is not None:
         check_suffix(arguments.plan, (".toml",))
-        common.check_output(arguments.plan)
+        writing.check_output(arguments.plan)
         _refuse_inputs(arguments)
     return _batches(arguments)
 
@@ -100,7 +102,7 @@ def _batches(arguments) -> list[int]:
     usual = BATCHES if arguments.profile is None else ""
     text = usual if arguments.batches is None else arguments.batches
     try:
-        found = [common.whole(one) for one in text.split(",")] if text else []
+        found = [options.whole(one) for one in text.split(",")] if text else []
     except ArgumentTypeError as error:
         raise InputError.at("E1105", "--batches", f"{error}.", "Give numbers such as 32,64,128.") from None
     if len(found) > MOST_BATCHES or not all(1 <= one <= 10**7 for one in found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common
+from perfmodel.cli import common, options, writing
 
 DESCRIPTION = """\
 Where the time of one training step goes, precisions side by side: as a table, or as stacked bars with -o FILE.png.
@@ -26,7 +26,7 @@ def run(argv: list[str]) -> int:
 
         setting = f"batch {arguments.batch}, {common.describe(arguments)}"
         write_timeline(arguments.timeline, steps, network, setting, model.device.name)
-    picture = suffix in common.figure_suffixes()
+    picture = suffix in writing.figure_suffixes()
     notes, title = _notes(steps, model.device, arguments, picture), f"of {network.name}, batch {arguments.batch}"
     if picture:
         _draw(steps, model.device, title, notes, arguments)
@@ -35,7 +35,7 @@ def run(argv: list[str]) -> int:
         table = _table(
             breakdown_frame(steps), steps, arguments.by, suffix, title, notes, arguments.framework is not None
         )
-        common.emit([common.with_setting(table, arguments, suffix)], arguments.output)
+        writing.emit([writing.with_setting(table, arguments, suffix)], arguments.output)
     return 0
 
 
@@ -56,27 +56,29 @@ def _draw(steps, device, title: str, notes: tuple[str, ...], arguments) -> None:
     write_figure(figure, arguments.output)
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("breakdown", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("breakdown", DESCRIPTION)
     parser.add_argument("network", metavar="NETWORK", help="name of a bundled network, or a .toml file")
     parser.add_argument(
         "--precision", default="fp32,fp16,int8", metavar="P,P,…", help="precisions to compare (default fp32,fp16,int8)"
     )
     parser.add_argument("--by", default="layer", metavar="GROUP", help="layer (default), pass or kind")
-    parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
-    common.add_model_arguments(parser)
-    common.add_calibration_argument(parser)
-    common.add_framework_argument(parser)
-    common.add_profile_arguments(parser)
-    common.add_overhead_argument(parser, common.LEVELS)
-    common.add_output_argument(
+    parser.add_argument(
+        "--batch", type=options.whole, default=256, metavar="N", help="images of one step (default 256)"
+    )
+    options.add_model_arguments(parser)
+    options.add_calibration_argument(parser)
+    options.add_framework_argument(parser)
+    options.add_profile_arguments(parser)
+    options.add_overhead_argument(parser, options.LEVELS)
+    options.add_output_argument(
         parser,
         "table (.txt .csv .json .md .tex .parquet) or figure (.png .svg .pdf); csv, json and parquet hold every kernel",
     )
     parser.add_argument(
         "--roofline", action="store_true", help="with -o FILE.png, .svg or .pdf: GEMMs under the device's roofs"
     )
-    common.add_timeline_argument(parser)
+    options.add_timeline_argument(parser)
     return parser
 
 
@@ -86,11 +88,11 @@ def _check(arguments) -> str | None:
 
     if arguments.by not in GROUPS:
         raise unknown_name("E1008", "--by", arguments.by, GROUPS)
-    common.check_batch(arguments.batch)
-    common.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and one step has none.")
-    common.check_timeline(arguments)
-    suffix = common.output_suffix(arguments.output, figures=True)
-    if arguments.roofline and (suffix not in common.figure_suffixes() or arguments.by != "layer"):
+    options.check_batch(arguments.batch)
+    options.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and one step has none.")
+    writing.check_timeline(arguments)
+    suffix = writing.output_suffix(arguments.output, figures=True)
+    if arguments.roofline and (suffix not in writing.figure_suffixes() or arguments.by != "layer"):
         found = "is a figure of layers and passes."
         raise InputError.at("E1105", "--roofline", found, "Give -o FILE.png, .svg or .pdf, and no --by.")
     return suffix
@@ -136,7 +138,7 @@ def _table(frame, steps, by: str, suffix: str | None, title: str, notes: tuple[s
     from perfmodel.report.breakdown import breakdown_table, interval_frame
     from perfmodel.report.table import Table
 
-    if suffix in common.RAW_SUFFIXES:
+    if suffix in writing.RAW_SUFFIXES:
         return Table(title, frame, notes=notes)
     intervals = interval_frame(steps, [by])
     if framework:  # whose interval is of whole iterations

@@ -6,7 +6,7 @@ import argparse
 import datetime
 import re
 
-from perfmodel.cli import common, complain
+from perfmodel.cli import complain, options, writing
 from perfmodel.errors import Problem, quote
 
 DESCRIPTION = """\
@@ -20,13 +20,13 @@ STRANGE = 10.0  # times the model, either way: no device that anyone timed is so
 
 def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
-    parser = common.parser("calibrate", DESCRIPTION)
+    parser = options.parser("calibrate", DESCRIPTION)
     parser.add_argument("timings", metavar="TIMINGS.csv", help="the timings")
     parser.add_argument("--device", required=True, metavar="D", help="the device timed: its name or .toml file")
     parser.add_argument("--title", help="what was timed, for the file's title (default: the name of TIMINGS.csv)")
     parser.add_argument("--source", help="where the timings come from (default: the name of TIMINGS.csv)")
     parser.add_argument("--date", type=_date, help="YYYY-MM-DD of the timings (default: today)")
-    common.add_output_argument(parser, ".toml")
+    options.add_output_argument(parser, ".toml")
     arguments = parser.parse_args(argv)
     import os
     from pathlib import Path
@@ -39,7 +39,7 @@ def run(argv: list[str]) -> int:
 
     if arguments.output is not None:
         check_suffix(arguments.output, (".toml",))
-        common.check_output(arguments.output)
+        writing.check_output(arguments.output)
     device = find_device(arguments.device)
     name = os.path.basename(arguments.timings)
     calibration = calibrate(
@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
     for group in calibration.groups.values():
         for found in _doubts(group):
             complain(Problem("W1621", f"{name}:", found, "Are they seconds of one device, and of one call each?"))
-    common.emit([tabulate_calibration(calibration)], None)
+    writing.emit([tabulate_calibration(calibration)], None)
     return 0
 
 

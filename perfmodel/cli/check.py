@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, profiled
+from perfmodel.cli import common, options, profiled, writing
 
 DESCRIPTION = """\
 Criticises a profile: intervals that are missing or wide, scatter, throttling, other users of the GPU, times that no
@@ -16,7 +16,7 @@ def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
     parser = _parser()
     arguments = parser.parse_intermixed_args(argv)
-    common.output_suffix(arguments.output, figures=False)
+    writing.output_suffix(arguments.output, figures=False)
     _check(arguments, parser)
     from perfmodel.profiles.criticism import criticise, trusted
     from perfmodel.profiles.profile import join_profiles, read_profile
@@ -29,12 +29,12 @@ def run(argv: list[str]) -> int:
     name = common.profile_names(arguments.profiles)
     needs = _needs(arguments)
     table = timings_table(profile, name) if arguments.timings else findings_table(profile, name, found, needs)
-    common.emit([table], arguments.output)
+    writing.emit([table], arguments.output)
     return 0 if trusted(found) and profile.timings else DOUBTFUL
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("check", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("check", DESCRIPTION)
     parser.add_argument("profiles", nargs="+", metavar="PROFILE", help="a profile; several of one device are joined")
     parser.add_argument("--timings", action="store_true", help="the timings instead of what is wrong with them")
     parser.add_argument(
@@ -42,19 +42,21 @@ def _parser() -> common.Parser:
     )
     parser.add_argument("--precision", default="fp32,fp16,int8", metavar="P,P,…",
                         help="of the network's GEMMs (default fp32,fp16,int8)")  # fmt: skip
-    parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
-    common.add_mapping_argument(parser)
-    common.add_device_argument(parser)
-    common.add_overhead_argument(parser, common.LEVELS)
-    common.add_output_argument(parser, ".txt .csv .json .md .tex; csv and json of --timings hold every column")
+    parser.add_argument(
+        "--batch", type=options.whole, default=256, metavar="N", help="images of one step (default 256)"
+    )
+    options.add_mapping_argument(parser)
+    options.add_device_argument(parser)
+    options.add_overhead_argument(parser, options.LEVELS)
+    options.add_output_argument(parser, ".txt .csv .json .md .tex; csv and json of --timings hold every column")
     return parser
 
 
 def _check(arguments, parser) -> None:
     from perfmodel.errors import InputError
 
-    common.check_batch(arguments.batch)
-    common.refuse_table3(arguments.overhead, "table3 is no kernel that could be timed.")
+    options.check_batch(arguments.batch)
+    options.refuse_table3(arguments.overhead, "table3 is no kernel that could be timed.")
     for name in ("precision", "batch", "mapping", "device", "overhead"):
         if not arguments.network and getattr(arguments, name) != parser.get_default(name):
             raise InputError.at("E1105", f"--{name}", "says which kernels a network needs.", "Add --network N.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common
+from perfmodel.cli import common, options, writing
 
 DESCRIPTION = """\
 Training schemes side by side on one network, each by its own schedule: time of an epoch, where it goes, speedup
@@ -26,29 +26,31 @@ def run(argv: list[str]) -> int:
     result, device = _compare(network, schemes, arguments)
     title = f"Schemes side by side: {network.name}, batch {arguments.batch}"
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
-    if suffix in common.figure_suffixes():
+    if suffix in writing.figure_suffixes():
         _draw(result, title, setting, arguments)
     else:
-        common.emit(_tables(result, device, f"{title}, {setting}", arguments, suffix), arguments.output)
+        writing.emit(_tables(result, device, f"{title}, {setting}", arguments, suffix), arguments.output)
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("compare", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("compare", DESCRIPTION)
     parser.add_argument("network", metavar="NETWORK", help="name of a bundled network, or a .toml file")
     parser.add_argument("--schemes", default=SCHEMES, metavar="S,S,…", help=f"schemes to compare (default {SCHEMES})")
-    parser.add_argument("--epochs", type=common.whole, default=90, metavar="N", help="epochs of each run (default 90)")
+    parser.add_argument("--epochs", type=options.whole, default=90, metavar="N", help="epochs of each run (default 90)")
     parser.add_argument(
-        "--samples", type=common.whole, metavar="N",
+        "--samples", type=options.whole, metavar="N",
         help="images of an epoch (default: ImageNet's 1281167, CIFAR's 50000 for networks of images below 64 pixels)",
     )  # fmt: skip
-    parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
-    common.add_model_arguments(parser)
-    common.add_calibration_argument(parser)
-    common.add_framework_argument(parser)
-    common.add_profile_arguments(parser)
-    common.add_overhead_argument(parser, common.LEVELS)
-    common.add_output_argument(
+    parser.add_argument(
+        "--batch", type=options.whole, default=256, metavar="N", help="images of one step (default 256)"
+    )
+    options.add_model_arguments(parser)
+    options.add_calibration_argument(parser)
+    options.add_framework_argument(parser)
+    options.add_profile_arguments(parser)
+    options.add_overhead_argument(parser, options.LEVELS)
+    options.add_output_argument(
         parser,
         "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf); csv and json hold each step of the runs",
     )
@@ -58,13 +60,13 @@ def _parser() -> common.Parser:
 def _check(arguments) -> str | None:
     from perfmodel.errors import InputError
 
-    common.check_batch(arguments.batch)
+    options.check_batch(arguments.batch)
     for name, most in (("epochs", 10**6), ("samples", 10**12)):
         given = getattr(arguments, name)
         if given is not None and not 1 <= given <= most:
             raise InputError.at("E1105", f"--{name}", f"{given} is not between 1 and {most}.", "Correct it.")
-    common.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and there is no trace.")
-    return common.output_suffix(arguments.output, figures=True)
+    options.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and there is no trace.")
+    return writing.output_suffix(arguments.output, figures=True)
 
 
 def _schemes(text: str):
@@ -108,10 +110,10 @@ def _compare_devices(network, schemes, arguments, suffix: str | None) -> int:
     title = f"Schemes side by side: {network.name}, batch {arguments.batch}"
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
     found = {name: result for name, (result, _, _) in results.items()}
-    if suffix in common.figure_suffixes():
+    if suffix in writing.figure_suffixes():
         _draw_devices(found, title, setting, arguments.output)
         return 0
-    common.emit(_device_tables(results, f"{title}, {setting}", arguments, suffix), arguments.output)
+    writing.emit(_device_tables(results, f"{title}, {setting}", arguments, suffix), arguments.output)
     return 0
 
 
@@ -139,8 +141,8 @@ def _device_tables(results, title: str, arguments, suffix: str | None) -> list:
     from perfmodel.report.table import Table
 
     found = {name: result for name, (result, _, _) in results.items()}
-    if suffix in common.RAW_SUFFIXES:
-        return [common.with_setting(Table(title, by_device_frame(found)), arguments, suffix)]
+    if suffix in writing.RAW_SUFFIXES:
+        return [writing.with_setting(Table(title, by_device_frame(found)), arguments, suffix)]
     tables = [by_device_table(found, title)]
     for name, (result, device, one) in results.items():
         tables += _tables(result, device, f"On {name}", one, suffix)
@@ -183,11 +185,11 @@ def _tables(result, device, title: str, arguments, suffix: str | None):
     from perfmodel.report.table import Table
 
     notes = _notes(result, device, arguments)
-    if suffix not in common.RAW_SUFFIXES:
+    if suffix not in writing.RAW_SUFFIXES:
         return schemes_tables(result, device, title, notes)
     steps = Table(f"{title}: steps", stretches_frame(result, device))
     tables = [steps] if suffix == ".csv" else [Table(title, schemes_frame(result), notes=notes), steps]
-    return [common.with_setting(table, arguments, suffix) for table in tables]
+    return [writing.with_setting(table, arguments, suffix) for table in tables]
 
 
 def _draw(result, title: str, setting: str, arguments) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, complain, progress
+from perfmodel.cli import complain, options, progress, writing
 
 DESCRIPTION = """\
 The CUTLASS GEMM kernels that `profile --gpu` lets compete on an architecture, and with --build their compilation.
@@ -15,15 +15,15 @@ KERNELS_FAILED, INTERRUPTED = 4, 130
 
 def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
-    parser = common.parser("kernels", DESCRIPTION)
+    parser = options.parser("kernels", DESCRIPTION)
     parser.add_argument("target", metavar="TARGET", help="a compute capability, as 7.5, or a device")
     parser.add_argument("--precision", default=None, metavar="P,P,…", help="of these precisions only (default: all)")
     parser.add_argument("--search", default="default", metavar="HOW", help="default, or wide: all that are sensible")
     parser.add_argument("--one", action="store_true", help="one of each precision: whether the compiler works")
     parser.add_argument("--build", action="store_true", help="compile those that the cache does not hold yet")
-    common.add_output_argument(parser, "table (.txt .csv .json .md .tex)")
+    options.add_output_argument(parser, "table (.txt .csv .json .md .tex)")
     arguments = parser.parse_args(argv)
-    common.output_suffix(arguments.output, figures=False)
+    writing.output_suffix(arguments.output, figures=False)
     kernels = _chosen(arguments)
     return _build(arguments, kernels) if arguments.build else _list(arguments, kernels)
 
@@ -59,7 +59,7 @@ def _of(kernels, names, target: str):
 def _list(arguments, kernels) -> int:
     from perfmodel.report.kernels import kernels_table
 
-    common.emit([kernels_table(_title(arguments), kernels)], arguments.output)
+    writing.emit([kernels_table(_title(arguments), kernels)], arguments.output)
     return 0
 
 
@@ -77,7 +77,7 @@ def _build(arguments, kernels) -> int:
     failed = [one for one in built.values() if isinstance(one, Failed)]
     for one in failed:
         complain(f"{one.name} does not compile: {one.reason}; {one.command}")
-    common.emit([kernels_table(_title(arguments), kernels, built)], arguments.output)
+    writing.emit([kernels_table(_title(arguments), kernels, built)], arguments.output)
     if len(built) < len(kernels):
         complain("interrupted: what is compiled is kept; the same command goes on")
         return INTERRUPTED

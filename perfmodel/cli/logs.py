@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 
-from perfmodel.cli import common, complain
+from perfmodel.cli import complain, options
 
 # What --help says of a log's options; not taken from the module that reads logs, which --help need not load.
 FIELDS = (
@@ -21,9 +21,9 @@ def add_log_arguments(to: argparse.ArgumentParser, network: bool = True) -> None
     if network:
         group.add_argument("--network", metavar="N", help="the network that was trained")
     group.add_argument("--dataset", metavar="NAME", help="the data set")
-    group.add_argument("--samples", type=common.whole, metavar="N", help="training samples of an epoch")
+    group.add_argument("--samples", type=options.whole, metavar="N", help="training samples of an epoch")
     group.add_argument(
-        "--batch", type=common.whole, dest="log_batch", metavar="N", help="samples of an iteration, over all GPUs"
+        "--batch", type=options.whole, dest="log_batch", metavar="N", help="samples of an iteration, over all GPUs"
     )
     group.add_argument("--scheme", metavar="S", help="the training scheme (see perfmodel schemes)")
     group.add_argument(
@@ -144,9 +144,9 @@ def warn_unused(names: Iterable[str], given, strict: bool) -> None:
     said = [one.name for one in fields(given) if getattr(given, one.name) != getattr(usual, one.name)]
     if not said:
         return
-    options = ", ".join(f"--{name.replace('_', '-')}" for name in said)
+    named = ", ".join(f"--{name.replace('_', '-')}" for name in said)
     traces = [name for name in names if name in trace_files() or is_trace(name, given)]
-    found = f"is a trace, which says all of it itself: {options} not used."
+    found = f"is a trace, which says all of it itself: {named} not used."
     problems = [Problem("W1312", f"{name}:", found, "Change the trace, or give a log.") for name in traces]
     if problems and strict:
         raise InputError(problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from perfmodel.cli import common, logs
+from perfmodel.cli import logs, options, writing
 from perfmodel.errors import quote
 
 DESCRIPTION = """\
@@ -47,19 +47,19 @@ def run(argv: list[str]) -> int:
         return _replay(argv[1:])
     if argv and not argv[0].startswith("-"):
         raise unknown_name("E1000", "perfmodel policy", argv[0], ACTIONS)
-    parser = common.parser("policy", DESCRIPTION)
+    parser = options.parser("policy", DESCRIPTION)
     parser.add_argument("action", choices=ACTIONS, metavar="ACTION", help=", ".join(ACTIONS))
     parser.parse_args(argv)
     return 0
 
 
-def _replay_parser() -> common.Parser:
-    parser = common.parser("policy replay", REPLAY)
+def _replay_parser() -> options.Parser:
+    parser = options.parser("policy replay", REPLAY)
     parser.add_argument("log", metavar="LOG", help="a log, a trace, the folder of a run, or a bundled trace's name")
     parser.add_argument("--mode", metavar="M", help="the rule of the code, reference, or of the paper, paper (default: "
                         "the log's, else reference)")  # fmt: skip
-    parser.add_argument("--resolution", type=common.whole, metavar="R", help="default: the log's, else 3")
-    parser.add_argument("--patience", type=common.whole, metavar="N", help="default: the log's, else 2")
+    parser.add_argument("--resolution", type=options.whole, metavar="R", help="default: the log's, else 3")
+    parser.add_argument("--patience", type=options.whole, metavar="N", help="default: the log's, else 2")
     parser.add_argument("--alpha", type=number, metavar="X", help="of T(j) = alpha + beta exp(-lambda j); default: the "
                         "log's, else 1")  # fmt: skip
     parser.add_argument("--beta", type=number, metavar="X", help="default: the log's, else 1.5")
@@ -70,14 +70,14 @@ def _replay_parser() -> common.Parser:
     for name, (choices, what) in RULE.items():
         rule.add_argument(f"--{name}", metavar="W", help=f"{choices}: {what}")
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
-    common.add_output_argument(parser, "plot .png .svg .pdf, tables .txt .csv .json .md .tex")
+    options.add_output_argument(parser, "plot .png .svg .pdf, tables .txt .csv .json .md .tex")
     logs.add_log_arguments(parser)
     return parser
 
 
 def _replay(argv: list[str]) -> int:
     arguments = _replay_parser().parse_args(argv)
-    suffix = common.output_suffix(arguments.output, figures=True)
+    suffix = writing.output_suffix(arguments.output, figures=True)
     logs.refuse_inputs(arguments.output, [arguments.log])
     trace = logs.find(arguments.log, logs.given(arguments), alter=True)
     logs.tell_corrections(arguments.log, trace, stored=False)
@@ -85,7 +85,7 @@ def _replay(argv: list[str]) -> int:
     from perfmodel.policies.replay import replay, rule_of
 
     found = replay(trace, rule_of(trace, arguments.mode, **_options(arguments, trace)))
-    if suffix in common.figure_suffixes():
+    if suffix in writing.figure_suffixes():
         from perfmodel.report.figures import write_figure
         from perfmodel.report.policy_figure import replay_figure
 
@@ -93,7 +93,7 @@ def _replay(argv: list[str]) -> int:
         return 0
     from perfmodel.report.policy import replay_tables
 
-    common.emit(replay_tables(arguments.log, found, suffix or ".txt"), arguments.output)
+    writing.emit(replay_tables(arguments.log, found, suffix or ".txt"), arguments.output)
     if arguments.output is None:
         _plot(found)
     return 0

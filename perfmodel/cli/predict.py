@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common
+from perfmodel.cli import common, options
 
 DESCRIPTION = """\
 Seconds of each GEMM of a CSV file with the columns m, n, k and optionally batch, precision, accumulate, op_a, op_b.
@@ -11,13 +11,13 @@ The same rows come out as CSV, with seconds, basis and tile added."""
 
 def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
-    parser = common.parser("predict", DESCRIPTION)
+    parser = options.parser("predict", DESCRIPTION)
     parser.add_argument("gemms", metavar="GEMMS.csv", help="the GEMMs")
-    common.add_device_argument(parser)
-    common.add_cost_model_arguments(parser)
-    common.add_calibration_argument(parser)
-    common.add_profile_arguments(parser)
-    common.add_output_argument(parser, ".csv")
+    options.add_device_argument(parser)
+    options.add_cost_model_arguments(parser)
+    options.add_calibration_argument(parser)
+    options.add_profile_arguments(parser)
+    options.add_output_argument(parser, ".csv")
     arguments = parser.parse_args(argv)
     from pathlib import Path
 

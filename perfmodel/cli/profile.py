@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from perfmodel.cli import common, complain, measured_gpu, progress
+from perfmodel.cli import common, complain, measured_gpu, options, progress, writing
 
 DESCRIPTION = """\
 Times every distinct GEMM and memory-bound kernel of the training steps of some networks, and writes a profile.
@@ -50,21 +50,23 @@ def run(argv: list[str]) -> int:
     return _plan(arguments) if arguments.simulate is None else _simulate(arguments)
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("profile", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("profile", DESCRIPTION)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="name of a bundled network, or a .toml file")
     parser.add_argument("--precision", default="fp32,fp16,int8", metavar="P,P,…",
                         help="of the GEMMs, or schemes (default fp32,fp16,int8)")  # fmt: skip
-    parser.add_argument("--batch", type=common.whole, default=256, metavar="N", help="images of one step (default 256)")
+    parser.add_argument(
+        "--batch", type=options.whole, default=256, metavar="N", help="images of one step (default 256)"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--gpu", action="store_true", help="measure on a GPU of this machine")
     where.add_argument("--simulate", metavar="SCENARIO", help="measure on a simulated GPU: a name or a .toml file")
-    parser.add_argument("--gpu-index", type=common.whole, default=None, metavar="N", help="which GPU (default 0)")
+    parser.add_argument("--gpu-index", type=options.whole, default=None, metavar="N", help="which GPU (default 0)")
     parser.add_argument("--search", default=None, metavar="HOW",
                         help="kernels that compete on a GPU: default, or wide (takes long to compile)")  # fmt: skip
     parser.add_argument("--baseline", default=None, metavar="LIB",
                         help="timed beside them: cublas (default), or none")  # fmt: skip
-    common.add_output_argument(parser, ".jsonl for a profile; .txt .csv .json .md .tex for a plan")
+    options.add_output_argument(parser, ".jsonl for a profile; .txt .csv .json .md .tex for a plan")
     then = parser.add_mutually_exclusive_group()
     then.add_argument("--resume", action="store_true", help="finish the interrupted session of the profile")
     then.add_argument("--append", action="store_true", help="add a session to the profile")
@@ -73,14 +75,14 @@ def _parser() -> common.Parser:
     for option, (name, what) in NUMBERS.items():
         parser.add_argument(option, *ALIASES.get(option, ()), dest=name, type=_number, metavar="X", help=what)
     for option, (name, what) in COUNTS.items():
-        parser.add_argument(option, dest=name, type=common.whole, metavar="N", help=what)
+        parser.add_argument(option, dest=name, type=options.whole, metavar="N", help=what)
     for option, (name, what) in CHOICES.items():
         parser.add_argument(option, dest=name, metavar="WORD", help=what)
     parser.add_argument("--allow-mig", action="store_true", default=None, help="measure on a part of a GPU")
     parser.add_argument("--allow-shared", action="store_true", default=None, help="do not wait for other processes")
-    common.add_model_arguments(parser)
+    options.add_model_arguments(parser)
     parser.set_defaults(device=None, mapping=None)
-    common.add_overhead_argument(parser, common.LEVELS)
+    options.add_overhead_argument(parser, options.LEVELS)
     return parser
 
 
@@ -101,8 +103,8 @@ def _check(arguments) -> None:
     measuring = arguments.gpu or arguments.simulate is not None
     arguments.mapping = arguments.mapping or ("im2col" if arguments.gpu else "implicit")
     measured_gpu.check(arguments)
-    common.check_batch(arguments.batch)
-    common.refuse_table3(arguments.overhead, "table3 is no kernel that could be timed.")
+    options.check_batch(arguments.batch)
+    options.refuse_table3(arguments.overhead, "table3 is no kernel that could be timed.")
     if arguments.isolate not in (None, "none", "process"):
         raise unknown_name("E2001", "--isolate", arguments.isolate, ("none", "process"))
     if (arguments.resume or arguments.append) and not measuring:
@@ -118,7 +120,7 @@ def _check(arguments) -> None:
         found = f"{quote(arguments.output)} would be a profile, and this is only a plan."
         raise InputError.at("E2003", "-o", found, "Add --gpu or --simulate SCENARIO.")
     else:
-        common.output_suffix(arguments.output, figures=False)
+        writing.output_suffix(arguments.output, figures=False)
 
 
 def _make_plan(arguments, device):
@@ -137,11 +139,11 @@ def _plan(arguments) -> int:
     from perfmodel.devices import find_device
     from perfmodel.report.plan import plan_table
 
-    arguments.device = arguments.device or common.DEFAULT_DEVICE
+    arguments.device = arguments.device or options.DEFAULT_DEVICE
     plan = _make_plan(arguments, find_device(arguments.device))
     names = ", ".join(plan.request["networks"])
     title = f"Kernels to time: {names}, batch {arguments.batch}, {common.describe(arguments)}"
-    common.emit([plan_table(plan, title, settings=_settings(arguments))], arguments.output)
+    writing.emit([plan_table(plan, title, settings=_settings(arguments))], arguments.output)
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 
-from perfmodel.cli import common, complain
+from perfmodel.cli import common, complain, options
 from perfmodel.errors import SHOWN, InputError, Problem, unknown_name
 
 FILLS = {"analytical": "tiles", "roofline": "roofline"}
@@ -72,7 +72,7 @@ def measured(profile, device, arguments: argparse.Namespace, warnings: list[Prob
 def choose_mapping(arguments: argparse.Namespace, profile=None) -> None:
     """Set `--mapping` where it may be given and was not: that of the profile's sessions, else the usual one."""
     if hasattr(arguments, "mapping") and arguments.mapping is None:
-        arguments.mapping = (profile and _mapping(profile)) or common.DEFAULT_MAPPING
+        arguments.mapping = (profile and _mapping(profile)) or options.DEFAULT_MAPPING
 
 
 def _mapping(profile) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from perfmodel.cli import common, logs, runs, told
+from perfmodel.cli import logs, options, runs, told, writing
 
 DESCRIPTION = """\
 One HTML file on the runs of training traces: how long each takes and how much faster it is than FP32 and mixed
@@ -33,8 +33,8 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("report", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("report", DESCRIPTION)
     runs.add_run_arguments(parser)
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the file to write (.html)")
     logs.add_log_arguments(parser, network=False)
@@ -52,7 +52,7 @@ def _check(arguments) -> None:
             "Make several reports, or a table: perfmodel speedup.",
         )  # fmt: skip
     check_suffix(arguments.output, (".html",))
-    common.check_output(arguments.output)
+    writing.check_output(arguments.output)
 
 
 def _different(names: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, profiled
+from perfmodel.cli import common, options, profiled, writing
 
 DESCRIPTION = """\
 Recompute a published table. table3: the twelve cells of the MuPPET paper's Table 3 in four modes, each cell saying
@@ -17,26 +17,26 @@ WITH_A_PROFILE = ("mapping", "device")
 def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    suffix = common.output_suffix(arguments.output, figures=False)
+    suffix = writing.output_suffix(arguments.output, figures=False)
     _check(arguments, suffix)
     tables = _tables if arguments.profile is None else _profile_tables
-    common.emit(list(tables(arguments, suffix)), arguments.output)
+    writing.emit(list(tables(arguments, suffix)), arguments.output)
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("reproduce", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("reproduce", DESCRIPTION)
     parser.add_argument("target", metavar="TARGET", help="table3")
-    common.add_overhead_argument(parser)
+    options.add_overhead_argument(parser)
     parser.add_argument(
         "--search", action="store_true", help="also try every variant of kernels and rank them (seconds)"
     )
-    common.add_profile_arguments(parser)
-    common.add_mapping_argument(parser)
+    options.add_profile_arguments(parser)
+    options.add_mapping_argument(parser)
     parser.add_argument(
         "--device", metavar="D", help="the profile's device, for the model: a name or a .toml file (default: by name)"
     )
-    common.add_output_argument(parser, ".txt .json .md .tex; .csv holds the cells alone")
+    options.add_output_argument(parser, ".txt .json .md .tex; .csv holds the cells alone")
     parser.set_defaults(model="tiles", tile="best", no_split_k=False)
     return parser
 
@@ -99,7 +99,7 @@ def _profile_tables(arguments, suffix: str | None):
     found = from_profile(_networks(), model, device, arguments.mapping, _overhead(arguments.overhead))
     if suffix == ".csv":
         arguments.device = device and device.name
-        yield common.with_setting(Table("Table 3", tables.cells(found)), arguments, suffix)
+        yield writing.with_setting(Table("Table 3", tables.cells(found)), arguments, suffix)
         return
     arguments.device = found.device_name
     yield from tables.profile_tables(found, common.describe(arguments))

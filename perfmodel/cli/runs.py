@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from perfmodel.cli import common, logs
+from perfmodel.cli import common, logs, options
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,11 @@ class Runs:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """`TRACE…` and everything that prices it; not `-o` and the options of logs."""
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="name of a bundled trace, a trace or a log")
-    common.add_model_arguments(parser)
-    common.add_calibration_argument(parser)
-    common.add_framework_argument(parser)
-    common.add_profile_arguments(parser)
-    common.add_overhead_argument(parser)
+    options.add_model_arguments(parser)
+    options.add_calibration_argument(parser)
+    options.add_framework_argument(parser)
+    options.add_profile_arguments(parser)
+    options.add_overhead_argument(parser)
     parser.add_argument(
         "--network",
         metavar="N",
@@ -33,7 +33,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "none, the network that was trained",
     )
     parser.add_argument(
-        "--baseline-epochs", type=common.whole, metavar="E",
+        "--baseline-epochs", type=options.whole, metavar="E",
         help="epochs of FP32 and mixed precision (default: as the trace says, else those of the trace)",
     )  # fmt: skip
     parser.add_argument(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common
+from perfmodel.cli import options, writing
 
 DESCRIPTION = """\
 The training schemes with their sources, and the levels of --overhead; or one scheme in full: the format of each tensor
@@ -14,21 +14,21 @@ ABOUT_ONE = ("device", "network", "batch", "overhead")  # options that go with a
 def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    suffix = common.output_suffix(arguments.output, figures=False)
+    suffix = writing.output_suffix(arguments.output, figures=False)
     _check(arguments)
     tables = _everything() if arguments.name is None else _one(arguments)
-    common.emit(tables[:1] if suffix == ".csv" else tables, arguments.output)  # a CSV file holds one table
+    writing.emit(tables[:1] if suffix == ".csv" else tables, arguments.output)  # a CSV file holds one table
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("schemes", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("schemes", DESCRIPTION)
     parser.add_argument("name", nargs="?", metavar="NAME", help="explain this one: a name, or the path of a file")
     parser.add_argument("--device", metavar="D", help="say on which of its units each GEMM runs: a name or .toml file")
     parser.add_argument("--network", metavar="N", help="name its layers and count elements: a name or .toml file")
-    parser.add_argument("--batch", type=common.whole, metavar="N", help="images of one step (default 256)")
-    parser.add_argument("--overhead", metavar="LEVEL", help=f"what quantising costs: {common.LEVELS}")
-    common.add_output_argument(parser, "table (.txt .csv .json .md .tex)")
+    parser.add_argument("--batch", type=options.whole, metavar="N", help="images of one step (default 256)")
+    parser.add_argument("--overhead", metavar="LEVEL", help=f"what quantising costs: {options.LEVELS}")
+    options.add_output_argument(parser, "table (.txt .csv .json .md .tex)")
     return parser
 
 
@@ -41,8 +41,8 @@ def _check(arguments) -> None:
         raise InputError.at("E1105", f"--{given[0]}", "is about one scheme.", "Name it: perfmodel schemes NAME.")
     arguments.batch = 256 if arguments.batch is None else arguments.batch
     arguments.overhead = "current" if arguments.overhead is None else arguments.overhead
-    common.check_batch(arguments.batch)
-    common.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and there is no trace.")
+    options.check_batch(arguments.batch)
+    options.refuse_table3(arguments.overhead, "table3 depends on a trace's quantised epochs, and there is no trace.")
 
 
 def _everything():

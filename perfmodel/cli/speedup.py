@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, logs, runs
+from perfmodel.cli import logs, options, runs, writing
 
 DESCRIPTION = """\
 How long the run of each training trace takes: in FP32, in mixed precision, with the trace's scheme, and with that
@@ -20,20 +20,20 @@ def run(argv: list[str]) -> int:
     setting = runs.describe(arguments)
     if arguments.timeline is not None:
         _write_timeline(found, setting, arguments.timeline)
-    if suffix in common.figure_suffixes():
+    if suffix in writing.figure_suffixes():
         _draw(found, setting, arguments)
     else:
         notes = _notes(found, arguments)
         tables = _tables(found.names, found.comparisons, notes, setting, suffix, arguments.target)
-        common.emit([common.with_setting(table, arguments, suffix) for table in tables], arguments.output)
+        writing.emit([writing.with_setting(table, arguments, suffix) for table in tables], arguments.output)
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("speedup", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("speedup", DESCRIPTION)
     runs.add_run_arguments(parser)
-    common.add_output_argument(parser, "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf)")
-    common.add_timeline_argument(parser)
+    options.add_output_argument(parser, "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf)")
+    options.add_timeline_argument(parser)
     logs.add_log_arguments(parser, network=False)
     return parser
 
@@ -46,10 +46,10 @@ def _check(arguments) -> str | None:
     if arguments.timeline is not None and len(arguments.traces) > 1:
         found = f"is of the steps of one run, and there are {len(arguments.traces)} traces."
         raise InputError.at("E1752", "--timeline", found, "Give one trace.")
-    common.check_timeline(arguments)
+    writing.check_timeline(arguments)
     logs.refuse_inputs(arguments.timeline, arguments.traces)
-    suffix = common.output_suffix(arguments.output, figures=True)
-    if suffix in common.figure_suffixes() and arguments.target is not None:
+    suffix = writing.output_suffix(arguments.output, figures=True)
+    if suffix in writing.figure_suffixes() and arguments.target is not None:
         raise InputError.at("E1105", "--target", "is of a table, and -o asks for a figure.", "Leave one of them out.")
     return suffix
 
@@ -80,7 +80,7 @@ def _tables(names, comparisons, notes: tuple[str, ...], setting: str, suffix: st
     if target is not None and not len(reached):
         fix = "docs/speedup.md lists the names of metrics that are known."
         raise InputError.at("E1731", "--target", "is of an accuracy, and no trace holds one.", fix)
-    if suffix in common.RAW_SUFFIXES:
+    if suffix in writing.RAW_SUFFIXES:
         if len(reached):
             frame = frame.join(reached[list(COLUMNS)].set_index(reached.index * ROWS + SCHEME_ROW))
         return [Table(title, frame, notes=notes)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, logs
+from perfmodel.cli import common, logs, options, writing
 
 DESCRIPTION = """\
 What a training log says, as a trace: the precision of every epoch.
@@ -25,12 +25,12 @@ def run(argv: list[str]) -> int:
     return {"convert": _convert, "check": _check, "show": _show}[arguments.action](arguments)
 
 
-def _parser(argv: list[str]) -> common.Parser:
-    parser = common.parser("trace", DESCRIPTION + (_formats() if {"-h", "--help"} & {*argv} else ""))
+def _parser(argv: list[str]) -> options.Parser:
+    parser = options.parser("trace", DESCRIPTION + (_formats() if {"-h", "--help"} & {*argv} else ""))
     parser.add_argument("action", choices=ACTIONS, metavar="ACTION", help=", ".join(ACTIONS))
     parser.add_argument("log", metavar="LOG", help="a log, a trace, the folder of a run, or a bundled trace's name")
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
-    common.add_output_argument(
+    options.add_output_argument(
         parser, "convert .jsonl; show .png .svg .pdf .txt .csv .json .md .tex; without it, on the screen"
     )
     logs.add_log_arguments(parser)
@@ -117,10 +117,10 @@ def _check_formats(trace) -> None:
 
 
 def _show(arguments) -> int:
-    suffix = common.output_suffix(arguments.output, figures=True)
-    trace = _read(arguments, tell=suffix in common.figure_suffixes())  # tables tell it themselves
+    suffix = writing.output_suffix(arguments.output, figures=True)
+    trace = _read(arguments, tell=suffix in writing.figure_suffixes())  # tables tell it themselves
     name = arguments.log
-    if suffix in common.figure_suffixes():
+    if suffix in writing.figure_suffixes():
         from perfmodel.report.figures import write_figure
         from perfmodel.report.trace import source_text
         from perfmodel.report.trace_figure import trace_figure
@@ -130,7 +130,7 @@ def _show(arguments) -> int:
     from perfmodel.report.terminal import terminal_plot
     from perfmodel.report.trace import trace_tables
 
-    common.emit(trace_tables(name, trace, suffix or ".txt"), arguments.output)
+    writing.emit(trace_tables(name, trace, suffix or ".txt"), arguments.output)
     if arguments.output is None:
         print("\n" + terminal_plot(trace, **_terminal()), end="")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from perfmodel.cli import common, complain
+from perfmodel.cli import complain, options
 from perfmodel.cli.policy import number
 
 DESCRIPTION = """\
@@ -44,37 +44,37 @@ def run(argv: list[str]) -> int:
     from perfmodel.training import check_torch
     from perfmodel.training.options import Options
 
-    options = Options(**_given(arguments))
+    chosen = Options(**_given(arguments))
     check_torch()
     from perfmodel.training.run import train
 
     told = _Told()
     try:
         with stopped_by_signals() as stopped:
-            train(options, told.epoch, stopped)
+            train(chosen, told.epoch, stopped)
     except KeyboardInterrupt:
         complain("interrupted: the same command with --resume goes on from the last whole epoch")
         return INTERRUPTED
-    print(f"{told.summary} Trace: {options.output}; weights and checkpoint: {options.checkpoints}")
+    print(f"{told.summary} Trace: {chosen.output}; weights and checkpoint: {chosen.checkpoints}")
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("train", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("train", DESCRIPTION)
     parser.add_argument("--network", default="digits-cnn", metavar="N", help="bundled name or .toml file (default "
                         "digits-cnn)")  # fmt: skip
     parser.add_argument("--dataset", default="digits", metavar="SET", help=DATA)
     parser.add_argument("--data", dest="folder", metavar="DIR", help="the folder of the data set, as it is published")
     parser.add_argument("--scheme", default="muppet", metavar="S", help=SCHEMES)
     for option, (what, name) in COUNTS.items():
-        parser.add_argument(option, dest=name, type=common.whole, metavar="N", help=what)
+        parser.add_argument(option, dest=name, type=options.whole, metavar="N", help=what)
     for option, (what, name) in NUMBERS.items():
         parser.add_argument(option, dest=name, type=number, metavar="X", help=what)
     parser.add_argument("--mode", metavar="M", help="muppet as its code, reference (default), or as its paper, paper")
     parser.add_argument("--ladder", type=_ladder, metavar="F,F…", help="muppet's formats or bits, lowest first "
                         "(default 8,12,14,16,32); one alone is kept throughout")  # fmt: skip
     parser.add_argument("--device", metavar="D", help="where PyTorch computes: cpu (default), cuda, cuda:1 …")
-    parser.add_argument("--threads", type=common.whole, metavar="N", help="of a CPU; runs of other numbers differ "
+    parser.add_argument("--threads", type=options.whole, metavar="N", help="of a CPU; runs of other numbers differ "
                         "(default: PyTorch's own choice)")  # fmt: skip
     parser.add_argument("--checkpoints", metavar="FILE", help="the checkpoint, a .pt (default: beside the trace)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")

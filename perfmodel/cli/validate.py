@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, progress
+from perfmodel.cli import options, progress, writing
 
 DESCRIPTION = """\
 How wrong the cost models are on published timings of GEMMs, convolutions and training iterations: mean (MAPE), median
@@ -17,8 +17,8 @@ MOST_DRAWS = 1000
 def run(argv: list[str]) -> int:
     """The verb; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    suffix = common.output_suffix(arguments.output, figures=False)
-    common.check_output(arguments.output)
+    suffix = writing.output_suffix(arguments.output, figures=False)
+    writing.check_output(arguments.output)
     _check(arguments)
     from perfmodel.validate import Ledger, find_contenders, find_folder, judge, read_folder
 
@@ -26,21 +26,21 @@ def run(argv: list[str]) -> int:
     contenders, ledger = find_contenders(), Ledger()
     tell = progress.counted("series judged")
     verdicts = progress.then_cleared(lambda: judge(found.series, contenders, arguments.draws, ledger, tell))
-    common.emit(_tables(verdicts, found, contenders, ledger, arguments, suffix), arguments.output)
+    writing.emit(_tables(verdicts, found, contenders, ledger, arguments, suffix), arguments.output)
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("validate", DESCRIPTION)
+def _parser() -> options.Parser:
+    parser = options.parser("validate", DESCRIPTION)
     parser.add_argument("--data", metavar="DIR", help="the folder of the timings (default: $PERFMODEL_DATA)")
     parser.add_argument(
         "--sets", metavar="S,S,…", help="gemm, conv, iterations (default: all whose file is in the folder)"
     )
     parser.add_argument(
-        "--draws", type=common.whole, default=10, metavar="N",
+        "--draws", type=options.whole, default=10, metavar="N",
         help="how often 20 timings are drawn anew; figures are means (default 10)",
     )  # fmt: skip
-    common.add_output_argument(parser, ".txt .csv .json .md .tex; csv and json hold every figure")
+    options.add_output_argument(parser, ".txt .csv .json .md .tex; csv and json hold every figure")
     return parser
 
 
@@ -62,7 +62,7 @@ def _tables(verdicts, found, contenders, ledger, arguments, suffix: str | None):
     from perfmodel.report.validation import skipped_table, validation_tables, verdicts_frame
 
     title, notes = "Errors on published timings", _notes(contenders, ledger, arguments)
-    if suffix not in common.RAW_SUFFIXES:
+    if suffix not in writing.RAW_SUFFIXES:
         return validation_tables(verdicts, found.skipped, title, notes)
     figures = Table(title, verdicts_frame(verdicts), notes=notes)
     return [figures, skipped_table(found.skipped)] if suffix == ".json" and found.skipped else [figures]

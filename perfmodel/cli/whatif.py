@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfmodel.cli import common, logs
+from perfmodel.cli import common, logs, options, writing
 from perfmodel.cli.policy import ladder, number
 
 WHAT_IF = """\
@@ -13,7 +13,7 @@ TRACE is whatever perfmodel speedup reads. --ladder, --all and --scale-phase may
 def run(argv: list[str]) -> int:
     """The action; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    suffix = common.output_suffix(arguments.output, figures=False)
+    suffix = writing.output_suffix(arguments.output, figures=False)
     _check(arguments)
     logs.refuse_inputs(arguments.output, [arguments.trace])
     given = logs.given(arguments)
@@ -28,13 +28,13 @@ def run(argv: list[str]) -> int:
 
     frame = whatif_frame(comparison, priced)
     title = f"What if: {arguments.trace}: {common.describe(arguments)}, conversions {arguments.overhead}"
-    table = whatif_table(frame, title, priced, _proxies(comparison, priced), suffix in common.RAW_SUFFIXES)
-    common.emit([common.with_setting(table, arguments, suffix)], arguments.output)
+    table = whatif_table(frame, title, priced, _proxies(comparison, priced), suffix in writing.RAW_SUFFIXES)
+    writing.emit([writing.with_setting(table, arguments, suffix)], arguments.output)
     return 0
 
 
-def _parser() -> common.Parser:
-    parser = common.parser("policy what-if", WHAT_IF)
+def _parser() -> options.Parser:
+    parser = options.parser("policy what-if", WHAT_IF)
     parser.add_argument("trace", metavar="TRACE", help="name of a bundled trace, a trace or a log")
     parser.add_argument("--ladder", action="append", default=[], metavar="F,F…",
                         help="these formats or bits (8,16,32), lowest first")  # fmt: skip
@@ -43,15 +43,15 @@ def _parser() -> common.Parser:
     parser.add_argument("--all", action="append", default=[], metavar="FORMAT", help="one format for the whole phase")
     parser.add_argument("--scale-phase", action="append", default=[], type=number, metavar="X",
                         help="the phase X times as long")  # fmt: skip
-    common.add_model_arguments(parser)
-    common.add_calibration_argument(parser)
-    common.add_profile_arguments(parser)
-    common.add_overhead_argument(parser, common.LEVELS)
+    options.add_model_arguments(parser)
+    options.add_calibration_argument(parser)
+    options.add_profile_arguments(parser)
+    options.add_overhead_argument(parser, options.LEVELS)
     parser.add_argument("--network", metavar="N", help="price this network instead of the one that the trace names")
-    parser.add_argument("--baseline-epochs", type=common.whole, metavar="E",
+    parser.add_argument("--baseline-epochs", type=options.whole, metavar="E",
                         help="epochs of FP32 (default: as the trace says, else its own)")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
-    common.add_output_argument(parser, "table .txt .csv .json .md .tex")
+    options.add_output_argument(parser, "table .txt .csv .json .md .tex")
     logs.add_log_arguments(parser, network=False)
     return parser
 
@@ -59,7 +59,7 @@ def _parser() -> common.Parser:
 def _check(arguments) -> None:
     from perfmodel.errors import InputError
 
-    common.refuse_table3(arguments.overhead, "is known for the published runs alone, not for alternatives.")
+    options.refuse_table3(arguments.overhead, "is known for the published runs alone, not for alternatives.")
     epochs = arguments.baseline_epochs
     if epochs is not None and not 1 <= epochs <= 10**6:
         raise InputError.at("E1105", "--baseline-epochs", f"{epochs} is not between 1 and 1000000.", "Correct it.")

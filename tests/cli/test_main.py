@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 
 from perfmodel import cli as program
-from perfmodel.cli import VERBS, common, main
+from perfmodel.cli import VERBS, main, options
 
 ENVIRONMENT = dict(os.environ)
 NEEDS_FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
@@ -55,6 +55,7 @@ def test_help_of_each_verb(cli, verb):
             "reproduce, predict, calibrate, validate, profile",
         ),
         ("common", "E1000 verb 'common' is not known."),
+        ("options", "E1000 verb 'options' is not known."),
         ("--verbose", "E1000 verb '--verbose' is not known."),
         ("\x1b[31m", "E1000 verb '\\x1b[31m' is not known."),
         ("x" * 10_000, "E1000 verb 'xxx"),
@@ -173,7 +174,7 @@ def interrupt(*arguments, **keywords):
 
 
 @pytest.mark.parametrize(
-    "place", ["perfmodel.cli.logs.find", "perfmodel.simulate.compare", "perfmodel.cli.common.emit"]
+    "place", ["perfmodel.cli.logs.find", "perfmodel.simulate.compare", "perfmodel.cli.writing.emit"]
 )
 def test_ctrl_c_inside(cli, monkeypatch, place):
     monkeypatch.setattr(place, interrupt)
@@ -342,13 +343,13 @@ def test_an_unforeseen_error_keeps_its_traceback(cli, monkeypatch):
 
 @pytest.mark.parametrize("text", ["1", "-3", "+7", "0", "9" * 18])
 def test_whole_numbers(text):
-    assert common.whole(text) == int(text)
+    assert options.whole(text) == int(text)
 
 
 @pytest.mark.parametrize("text", ["", "1_0", "１２", " 5", "5 ", "1.0", "1e3", "0x1", "9" * 19, "--1", "1\n"])
 def test_what_is_no_whole_number(text):
-    with pytest.raises(common.argparse.ArgumentTypeError, match="is not a whole number"):
-        common.whole(text)
+    with pytest.raises(options.argparse.ArgumentTypeError, match="is not a whole number"):
+        options.whole(text)
 
 
 def test_the_documented_exit_codes():

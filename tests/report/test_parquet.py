@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfmodel.cli import common
+from perfmodel.cli import writing
 from perfmodel.errors import OutputError
 from perfmodel.output import own_version
 from perfmodel.report.parquet import check_parquet, to_parquet, unit_of
@@ -97,7 +97,7 @@ def test_without_pyarrow(monkeypatch):
         r"^E1741 \.parquet: needs pyarrow, which is not installed\. Install perfmodel\[parquet\], "
         r"or write \.csv or \.json\.$"
     )
-    for call in (check_parquet, lambda: to_parquet(TABLE), lambda: common.output_suffix("x.parquet", figures=False)):
+    for call in (check_parquet, lambda: to_parquet(TABLE), lambda: writing.output_suffix("x.parquet", figures=False)):
         with pytest.raises(OutputError, match=line):
             call()
 
@@ -105,9 +105,9 @@ def test_without_pyarrow(monkeypatch):
 def test_a_file_holds_one_table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match=r"^E1903 \.parquet: holds one table, and there are 2\. .* a \.parquet file"):
-        common.emit([TABLE, TABLE], "x.parquet")
+        writing.emit([TABLE, TABLE], "x.parquet")
     assert not list(tmp_path.iterdir())
     pytest.importorskip("pyarrow", reason="pyarrow (extra parquet) is not installed")
-    assert common.output_suffix("X.PARQUET", figures=True) == ".csv"  # what it holds
-    common.emit([TABLE], "x.parquet")
+    assert writing.output_suffix("X.PARQUET", figures=True) == ".csv"  # what it holds
+    writing.emit([TABLE], "x.parquet")
     assert (tmp_path / "x.parquet").read_bytes() == to_parquet(TABLE)
