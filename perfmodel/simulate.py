@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.cost.estimate import CostModel, Estimate, Prices, merge_bases, price
-from perfmodel.cost.spread import EVERYTHING_KNOWN, Spread, ratio_interval
+from perfmodel.cost.spread import EVERYTHING_KNOWN, Spread, ratio_interval, sum_intervals
 from perfmodel.devices import Device
 from perfmodel.errors import Unsupported
 from perfmodel.lowering import Work
@@ -165,6 +165,15 @@ class RunCost:
         for segment in self.segments:
             per_epoch[segment.epoch] += segment.seconds
         return per_epoch.cumsum()
+
+    def epoch_end_intervals(self) -> np.ndarray:
+        """The 90 % interval of each of `epoch_ends_s` [epochs, 2]; NaN where one kernel's is not known."""
+        places = {formats: place for place, formats in enumerate(self.steps)}
+        counts = np.zeros((self.segments[-1].epoch + 1, len(places)))
+        for segment in self.segments:
+            counts[segment.epoch, places[segment.formats]] += segment.iterations
+        steps = self.steps.values()
+        return sum_intervals([s.spread for s in steps], [s.total.seconds for s in steps], counts.cumsum(axis=0))
 
 
 @dataclass(frozen=True, slots=True)

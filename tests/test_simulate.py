@@ -274,7 +274,10 @@ def test_ranges_of_an_incomplete_trace(network):
     assert frame.loc["MuPPET, theoretical limit"].overhead_share_high == 0
     assert frame.loc["FP32"].speedup_low == frame.loc["FP32"].speedup_high == 1
     assert list(timeline_frame(comparison).columns) == [
-        "epoch", "precision", "fp32_hours", "mixed_hours", "run_low_hours", "run_high_hours", "run_hours",
+        "epoch", "precision",
+        "fp32_hours", "fp32_interval_low_hours", "fp32_interval_high_hours",
+        "mixed_hours", "mixed_interval_low_hours", "mixed_interval_high_hours",
+        "run_low_hours", "run_high_hours", "run_hours", "run_interval_low_hours", "run_interval_high_hours",
     ]  # fmt: skip
 
 

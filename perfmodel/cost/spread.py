@@ -91,19 +91,32 @@ class Spread:
         """Of the sum [s]; NaN where that of any part is not known."""
         return hypot(*self.sources.values(), *self.kernels.values())
 
-    def middle(self, seconds: float) -> float:
-        """The median of what a sum of `seconds` may turn out to be."""
-        deviation = min(self.half_width / seconds / AT_90, WIDEST)
-        return (seconds + self.excess) * exp(-min(deviation**2 / 2, WIDEST))
-
     def interval(self, seconds: float) -> tuple[float, float]:
         """The 90 % interval of a sum that takes `seconds`; it holds that number, too."""
-        if not seconds:
-            return nan, nan
-        return _holding(seconds, around(self.middle(seconds), self.half_width / seconds))
+        return _interval(seconds, self.half_width, self.excess)
 
 
 EVERYTHING_KNOWN = Spread({}, {})
+
+
+def sum_intervals(parts: Sequence[Spread], seconds: Sequence[float], counts: np.ndarray) -> np.ndarray:
+    """The 90 % intervals [n, 2] of n sums, each of so many (`counts` [n, parts]) of these parts of `seconds` each.
+
+    As `Spread.interval` of each sum, parts of which it has none left out: half a sum's width is the root of a quadratic
+    form of its counts, since what comes from one source or kernel adds up over all parts.
+    """
+    each = [{**one.sources, **{("", kernel): width for kernel, width in one.kernels.items()}} for one in parts]
+    keys = {key: place for place, key in enumerate(dict.fromkeys(key for one in each for key in one))}
+    widths = np.zeros((len(parts), len(keys)))
+    for row, one in zip(widths, each, strict=True):
+        row[[keys[key] for key in one]] = list(one.values())
+    unknown = np.isnan(widths).any(axis=1)
+    widths[unknown] = 0.0
+    halves = np.sqrt(((counts @ (widths @ widths.T)) * counts).sum(axis=1))
+    halves[counts[:, unknown].any(axis=1)] = nan
+    excess = np.where(unknown, 0.0, [one.excess for one in parts])
+    rows = zip((counts @ np.array(seconds)).tolist(), halves.tolist(), (counts @ excess).tolist(), strict=True)
+    return np.array([_interval(*row) for row in rows]).reshape(-1, 2)
 
 
 def ratio_interval(above_s: float, above: Spread, below_s: float, below: Spread) -> tuple[float, float]:
@@ -116,7 +129,7 @@ def ratio_interval(above_s: float, above: Spread, below_s: float, below: Spread)
     if not (above_s and below_s):
         return nan, nan
     apart = above * (1 / above_s) + below * (-1 / below_s)
-    middle = above.middle(above_s) / below.middle(below_s)
+    middle = _middle(above_s, above.half_width, above.excess) / _middle(below_s, below.half_width, below.excess)
     return _holding(above_s / below_s, around(middle, apart.half_width))
 
 
@@ -126,6 +139,18 @@ def around(value: float, half_width: float) -> tuple[float, float]:
         return nan, nan
     half_width = min(half_width, WIDEST)
     return value * exp(-half_width), value * exp(half_width)
+
+
+def _interval(seconds: float, half_width: float, excess: float) -> tuple[float, float]:
+    if not seconds:
+        return nan, nan
+    return _holding(seconds, around(_middle(seconds, half_width, excess), half_width / seconds))
+
+
+def _middle(seconds: float, half_width: float, excess: float) -> float:
+    """The median of what a sum of `seconds` may turn out to be."""
+    deviation = min(half_width / seconds / AT_90, WIDEST)
+    return (seconds + excess) * exp(-min(deviation**2 / 2, WIDEST))
 
 
 def _holding(value: float, ends: tuple[float, float]) -> tuple[float, float]:

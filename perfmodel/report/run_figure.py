@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from perfmodel.formats import FORMATS
 from perfmodel.report import style
-from perfmodel.report.curves import bars, thinned
+from perfmodel.report.curves import MOST_POINTS, bars, thinned
 from perfmodel.report.style import check_columns, line_inches, page, precision_colors, precision_label, text_inches
-from perfmodel.units import hours_minutes
+from perfmodel.report.text import HOUR, duration, supported
+from perfmodel.units import ceil_div
 
+SHADED = "Shaded: 90 % intervals. Much of them moves all curves together, so their ratio is surer."
 RUN_COLUMNS = ("epoch", "precision", "run_hours", "fp32_hours", "mixed_hours")
 BAND_COLUMNS = ("run_low_hours", "run_high_hours")
 RUN_IN, HOURS_IN = 8.5, 3.2  # width of a timeline, height of its lower part
@@ -34,7 +36,9 @@ def timeline_figure(frame: pd.DataFrame, title: str, note: str = "", run: str = 
     `frame` has the columns epoch (ascending), precision (missing after the run's end; candidates joined by `|`),
     run_hours, fp32_hours and mixed_hours: hours from the start to the end of that epoch, NaN after that run's end and
     everywhere for a baseline that there is not. `run_low_hours` and `run_high_hours`, where given, are drawn as a band;
-    a run of which only these bounds are known has NaN in all of run_hours. `run` is what its curve is called.
+    a run of which only these bounds are known has NaN in all of run_hours. Intervals (run_interval_low_hours,
+    run_interval_high_hours, and those of fp32 and mixed), where given, are shaded
+    in the colour of their curve. `run` is what its curve is called.
 
     Raises `ValueError` for an empty frame, a missing column or epochs out of order: mistakes of the program.
     """
@@ -108,16 +112,18 @@ def _name_span(axes: Axes, y: int, first: int, count: int, total: int, color: st
 def _draw_hours(axes: Axes, frame: pd.DataFrame, run: str) -> None:
     longest = frame[[name for name in frame.columns if name.endswith("_hours")]].max().max()
     scale, unit = next((scale, unit) for scale, unit in UNITS if longest * scale >= 1 or unit == "seconds")
-    band, ends = _draw_band(axes, frame, scale), []
+    bounds, ends = _draw_bounds(axes, frame, scale), []
     for baseline, column, look in HOURS_LINES:
-        name = baseline or run
+        name, mine = baseline or run, bounds if column == "run_hours" else None
+        shown = _draw_interval(axes, frame, column, scale, look["color"])
         x, hours = _curve(frame, column)
+        between = " to ".join(map(shown, mine[2])) if mine else ""
         if len(x) == 1:  # a baseline that there is not, or a run of which only the bounds are known
-            ends += [(*band[:2], f"{name}: {band[2]}", look["color"])] if band and column == "run_hours" else []
+            ends += [(*mine[:2], f"{name}: {between}", look["color"])] if mine else []
             continue
         axes.plot(x, hours * scale, label=name, **look)
         axes.plot(x[-1], hours[-1] * scale, "o", markersize=5, color=look["color"], clip_on=False)
-        text = f"{name}: {_clock(hours[-1])}" + (f"\n({band[2]})" if band and column == "run_hours" else "")
+        text = f"{name}: {shown(hours[-1])}" + (f"\n({between})" if mine else "")
         ends.append((x[-1], hours[-1] * scale, text, look["color"]))
     axes.set_xlim(0, int(frame["epoch"].iloc[-1]) + 1)
     axes.set_ylim(bottom=0)
@@ -135,8 +141,20 @@ def _curve(frame: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
     return np.r_[0, x], np.r_[0.0, y]
 
 
-def _draw_band(axes: Axes, frame: pd.DataFrame, scale: float) -> tuple[float, float, str] | None:
-    """The bounds of the run's hours, where there are any: where their end lies, and its text."""
+def _draw_interval(axes: Axes, frame: pd.DataFrame, column: str, scale: float, color: str) -> Callable[[float], str]:
+    """Shade the intervals of a curve, where there are any; how hours are written with the digits that the last has."""
+    names = [column.replace("_hours", f"_interval_{end}_hours") for end in ("low", "high")]
+    known = frame.dropna(subset=names) if set(names) <= set(frame.columns) else frame[:0]
+    if known.empty:
+        return lambda hours: duration(hours * HOUR)
+    drawn = known.iloc[np.unique(np.r_[: len(known) : ceil_div(len(known), MOST_POINTS), len(known) - 1])]
+    x, low, high = (np.r_[0.0, one] for one in (drawn["epoch"] + 1, *(drawn[name] for name in names)))
+    axes.fill_between(x, low * scale, high * scale, color=color, alpha=0.12, linewidth=0)
+    return lambda hours: supported(duration, low[-1] * HOUR, high[-1] * HOUR)(hours * HOUR)
+
+
+def _draw_bounds(axes: Axes, frame: pd.DataFrame, scale: float) -> tuple[float, float, list[float]] | None:
+    """The bounds of the run's hours, where there are any: where their end lies, and both."""
     if not set(BAND_COLUMNS) <= set(frame.columns):
         return None
     known = frame.dropna(subset=list(BAND_COLUMNS))
@@ -147,18 +165,7 @@ def _draw_band(axes: Axes, frame: pd.DataFrame, scale: float) -> tuple[float, fl
     if known["run_hours"].isna().all():  # nothing runs through the band, so its edges are the run
         for edge in (low, high):
             axes.plot(x, edge * scale, color=style.BLACK, linewidth=1.2)
-    return x[-1], (low[-1] + high[-1]) / 2 * scale, f"{_clock(low[-1])} to {_clock(high[-1])}"
-
-
-def _clock(hours: float) -> str:
-    """h:mm, or m:ss for less than an hour, or seconds for less than a minute.
-
-    >>> _clock(30.22), _clock(0.0525), _clock(0.00015)
-    ('30:13 h', '3:09 min', '0.54 s')
-    """
-    if hours >= 1:
-        return f"{hours_minutes(hours * 3600)} h"
-    return f"{hours_minutes(hours * 3600 * 60)} min" if hours >= 1 / 60 else f"{hours * 3600:.3g} s"
+    return x[-1], (low[-1] + high[-1]) / 2 * scale, [low[-1], high[-1]]
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:

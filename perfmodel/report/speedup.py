@@ -11,7 +11,7 @@ import pandas as pd
 from perfmodel.devices import Device
 from perfmodel.report.basis import interval_notes
 from perfmodel.report.table import Table
-from perfmodel.report.text import duration, percent, ratio, rounded_interval, span, supported, widest
+from perfmodel.report.text import HOUR, duration, percent, ratio, rounded_interval, span, supported, widest
 from perfmodel.report.units import units_note
 from perfmodel.simulate import Comparison, RunCost
 
@@ -112,20 +112,25 @@ def _figures(costs: tuple[RunCost, ...], fp32: RunCost) -> dict:
 
 
 def timeline_frame(comparison: Comparison) -> pd.DataFrame:
-    """One row an epoch: its format, and the hours so far of the run (a band where not known) and of both baselines."""
-    ends = {"fp32_hours": [comparison.fp32], "mixed_hours": [comparison.mixed], "run_hours": list(comparison.runs)}
-    longest = max(len(cost.epoch_ends_s()) for costs in ends.values() for cost in costs)
+    """One row an epoch: its format, and the hours so far of the run (a band where not known) and of both baselines.
+
+    Their 90 % intervals are in columns such as `run_interval_low_hours`.
+    """
+    ends = {"fp32": [comparison.fp32], "mixed": [comparison.mixed], "run": list(comparison.runs)}
+    longest = max(cost.segments[-1].epoch for costs in ends.values() for cost in costs) + 1
     frame = pd.DataFrame({"epoch": range(longest)})
     labels: dict[int, dict[str, None]] = {}
     for segment in comparison.trace.segments:
         labels.setdefault(segment.epoch, {})[segment.precision.label] = None
     frame["precision"] = [", ".join(labels[epoch]) if epoch in labels else None for epoch in frame.epoch]
-    for column, costs in ends.items():
-        hours = np.full((len(costs), longest), nan)
-        for row, cost in zip(hours, costs, strict=True):
-            found = cost.epoch_ends_s() / 3600
-            row[: len(found)] = found
+    for name, costs in ends.items():
+        hours = np.full((len(costs), longest, 3), nan)
+        for mine, cost in zip(hours, costs, strict=True):
+            found = np.column_stack([cost.epoch_ends_s(), cost.epoch_end_intervals()]) / HOUR
+            mine[: len(found)] = found
         if len(costs) > 1:  # only bounds are known, and no point between them is chosen
-            frame["run_low_hours"], frame["run_high_hours"] = hours.min(axis=0), hours.max(axis=0)
-        frame[column] = hours[0] if len(costs) == 1 else nan
+            frame["run_low_hours"], frame["run_high_hours"] = hours[:, :, 0].min(axis=0), hours[:, :, 0].max(axis=0)
+        frame[f"{name}_hours"] = hours[0, :, 0] if len(costs) == 1 else nan
+        frame[f"{name}_interval_low_hours"] = hours[:, :, 1].min(axis=0)
+        frame[f"{name}_interval_high_hours"] = hours[:, :, 2].max(axis=0)
     return frame

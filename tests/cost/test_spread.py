@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from perfmodel.cost.spread import EVERYTHING_KNOWN, Spread, Spreads, around, ratio_interval
+from perfmodel.cost.spread import EVERYTHING_KNOWN, Spread, Spreads, around, ratio_interval, sum_intervals
 
 parts = st.dictionaries(st.sampled_from("abc"), st.integers(0, 10**6).map(lambda n: n / 1e5))
 spreads = st.builds(Spread, parts, parts)
@@ -84,6 +84,30 @@ def test_scaling_scales(a, times):
 @given(spreads, st.floats(1e-3, 1e3))
 def test_a_run_against_itself_is_known_exactly(a, seconds):
     assert ratio_interval(seconds, a, seconds, a) == pytest.approx((1.0, 1.0))
+
+
+def test_sums_of_parts_by_hand():
+    one, two = Spread({"clock": 3.0}, {"a": 4.0}), Spread({"clock": 1.0}, {"b": 2.0}, 0.5)
+    found = sum_intervals([one, two], [10.0, 20.0], np.array([[1, 0], [0, 0], [2, 3]]))
+    assert found[0] == pytest.approx(one.interval(10.0))
+    assert np.isnan(found[1]).all()  # nothing takes no time
+    half = (9**2 + 8**2 + 6**2) ** 0.5  # the clock moves 2·3 + 3·1 together
+    middle = 81.5 * exp(-((half / 80 / 1.645) ** 2) / 2)
+    assert found[2] == pytest.approx((middle * exp(-half / 80), middle * exp(half / 80)))
+
+
+@given(st.lists(st.tuples(spreads, st.floats(0.5, 9), st.integers(0, 7)), min_size=1, max_size=4))
+def test_a_sum_of_parts_is_their_sum(parts):
+    each, seconds, counts = zip(*parts, strict=True)
+    whole = sum((one * count for one, count in zip(each, counts, strict=True)), EVERYTHING_KNOWN)
+    expected = whole.interval(sum(one * count for one, count in zip(seconds, counts, strict=True)))
+    assert sum_intervals(each, seconds, np.array([counts]))[0] == pytest.approx(expected, nan_ok=True)
+
+
+def test_an_unknown_part_counts_only_where_it_is_one():
+    unknown = Spread.of(["x"], [1.0], [(nan, nan, "")])
+    found = sum_intervals([Spread({}, {"a": 1.0}), unknown], [4.0, 5.0], np.array([[1, 0], [1, 2]]))
+    assert np.isnan(found).tolist() == [[False, False], [True, True]]
 
 
 @given(spreads, spreads, st.floats(1, 100), st.floats(1, 100))

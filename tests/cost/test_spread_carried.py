@@ -131,6 +131,16 @@ def test_a_run_of_several_formats_against_drawn_errors():
     agrees(run.speedup_interval(fp32), fp32.seconds / run.seconds, reference / times)
 
 
+@pytest.mark.parametrize("unknown", ["", "fp32"])
+def test_the_end_of_each_epoch_has_the_interval_of_the_run_until_then(unknown):
+    run = compare(TRACE, find_network("resnet20"), Setting(Wide(unknown=unknown))).runs[0]
+    found = run.epoch_end_intervals()
+    assert found.shape == (4, 2)
+    for epoch, ends in enumerate(found.tolist()):
+        assert ends == pytest.approx(run.until(epoch).interval(), nan_ok=True)
+    assert np.isnan(found).all(axis=1).tolist() == [False, False, False, bool(unknown)]
+
+
 def test_what_tables_hold_are_these_intervals():
     network = find_network("resnet20")
     found = compare(TRACE, network, Setting(Wide()))

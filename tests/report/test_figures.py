@@ -270,6 +270,28 @@ def test_lines_are_the_hours():
     ]
 
 
+def test_intervals_are_shaded_and_rule_the_digits():
+    frame = run_frame(CLIMB)
+    wide = frame.assign(
+        run_interval_low_hours=lambda f: f.run_hours * 0.8, run_interval_high_hours=lambda f: f.run_hours * 1.3,
+        fp32_interval_low_hours=np.nan, fp32_interval_high_hours=np.nan,
+    )  # fmt: skip
+    below = timeline_figure(wide, "t").axes[1]
+    (shade,) = below.collections
+    corners = shade.get_paths()[0].get_extents()
+    assert (corners.x0, corners.y0, corners.x1, corners.y1) == pytest.approx((0, 0, 92, 13.6 * 1.3))
+    assert [text.get_text() for text in below.texts] == [
+        "mixed precision: 13:26 h",
+        "this run: 13:40 h",  # 10.9 to 17.7
+        "FP32: 22:24 h",
+    ]
+    long = run_frame(["dfx8"] * 5000)
+    long = long.assign(run_interval_low_hours=long.run_hours / 2, run_interval_high_hours=long.run_hours * 2)
+    path = timeline_figure(long, "t").axes[1].collections[0].get_paths()[0]
+    assert len(path.vertices) < 5000
+    assert path.get_extents().y1 == pytest.approx(long.run_interval_high_hours.max())
+
+
 def test_steps_are_the_precisions():
     above = timeline_figure(run_frame(CLIMB), "t").axes[0]
     steps = [path.get_extents() for bars in above.collections for path in bars.get_paths()]
