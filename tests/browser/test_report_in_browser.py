@@ -164,6 +164,7 @@ def test_pictures_of_the_sections(browser):
     folder = os.environ.get("PERFMODEL_SCREENSHOTS")
     if not folder:
         pytest.skip("PERFMODEL_SCREENSHOTS names no folder")
+    Path(folder).mkdir(parents=True, exist_ok=True)
     for scheme in ("light", "dark"):
         browser.media(scheme)
         for name, top, height in browser.run(SECTIONS):
