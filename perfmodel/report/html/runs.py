@@ -27,7 +27,7 @@ def _one(name: str, comparison: Comparison, note: str, prefix: str) -> list[Node
     facts = (
         f"{comparison.network.title} on {trace.dataset}: {comparison.runs[0].title}, {grouped(trace.epochs)} epochs, "
         f"{grouped(trace.iterations)} iterations of batch {grouped(trace.batch)}; "
-        f"{words.conversions(comparison.runs[0])} of its time converts numbers."
+        f"{words.conversions(comparison.runs)} of its time converts numbers."
     )
     frame, stretches = timeline_frame(comparison), stretches_table(trace)
     nodes: list[Node] = [

@@ -105,9 +105,9 @@ def roofline_alt(points: pd.DataFrame, roofs: pd.DataFrame) -> str:
     return f"GEMMs by arithmetic intensity and FLOP/s under the device's roofs. {'; '.join(words)}."
 
 
-def conversions(run: RunCost) -> str:
-    """Which share of a run converts numbers."""
-    return percent(run.overhead_s / run.seconds if run.seconds else 0.0)
+def conversions(runs: Iterable[RunCost]) -> str:
+    """Which share of a run converts numbers; of several that it may have been, from the least to the greatest."""
+    return span(percent, *_ends(run.overhead_s / run.seconds if run.seconds else 0.0 for run in runs))
 
 
 def _ends(values: Iterable[float]) -> tuple[float, float]:

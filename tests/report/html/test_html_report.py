@@ -11,7 +11,7 @@ import pytest
 
 from perfmodel.networks import Conv2d, Network
 from perfmodel.report.table import visible
-from perfmodel.traces import PassPrecision, Segment
+from perfmodel.traces import PassPrecision, Segment, find_trace
 
 HOSTILE = (
     "</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"' onmouseover=\"alert(1)", "&amp;&#x3c;",
@@ -81,6 +81,13 @@ def test_the_answer_comes_first(page):
     assert text.index("run: MuPPET on resnet20 takes") < text.index("Training time and speedup")
     assert "Time to accuracy" in text
     assert "A note." in text
+
+
+def test_what_a_trace_leaves_open_is_a_range_everywhere(markup, parsed):
+    found = parsed(markup(traces={"paper": find_trace("muppet-alexnet-imagenet")}))
+    text = " ".join("".join(found.texts).split())
+    assert re.search(r"565,565 iterations of batch 256; 6\.9 % … 8\.0 % of its time converts numbers\.", text)
+    assert re.search(r"paper: MuPPET on alexnet-reference takes 10:20 h … 11:10 h ", text)
 
 
 def test_data_for_programs(page):
