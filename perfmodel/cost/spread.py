@@ -102,8 +102,8 @@ EVERYTHING_KNOWN = Spread({}, {})
 def sum_intervals(parts: Sequence[Spread], seconds: Sequence[float], counts: np.ndarray) -> np.ndarray:
     """The 90 % intervals [n, 2] of n sums, each of so many (`counts` [n, parts]) of these parts of `seconds` each.
 
-    As `Spread.interval` of each sum, parts of which it has none left out: half a sum's width is the root of a quadratic
-    form of its counts, since what comes from one source or kernel adds up over all parts.
+    What `Spread.interval` has of each sum, for many at once; parts of which a sum has none are left out. Half its width
+    is the root of a quadratic form of its counts, since what comes from one source or kernel adds up over all parts.
     """
     each = [{**one.sources, **{("", kernel): width for kernel, width in one.kernels.items()}} for one in parts]
     keys = {key: place for place, key in enumerate(dict.fromkeys(key for one in each for key in one))}
@@ -114,9 +114,12 @@ def sum_intervals(parts: Sequence[Spread], seconds: Sequence[float], counts: np.
     widths[unknown] = 0.0
     halves = np.sqrt(((counts @ (widths @ widths.T)) * counts).sum(axis=1))
     halves[counts[:, unknown].any(axis=1)] = nan
-    excess = np.where(unknown, 0.0, [one.excess for one in parts])
-    rows = zip((counts @ np.array(seconds)).tolist(), halves.tolist(), (counts @ excess).tolist(), strict=True)
-    return np.array([_interval(*row) for row in rows]).reshape(-1, 2)
+    totals, excess = counts @ np.array(seconds), counts @ np.where(unknown, 0.0, [one.excess for one in parts])
+    with np.errstate(invalid="ignore", divide="ignore"):  # what takes no time has no interval
+        relative = halves / totals
+    middles = (totals + excess) * np.exp(-np.minimum(np.minimum(relative / AT_90, WIDEST) ** 2 / 2, WIDEST))
+    factors = np.exp(np.minimum(relative, WIDEST))
+    return np.column_stack([np.minimum(totals, middles / factors), np.maximum(totals, middles * factors)])
 
 
 def ratio_interval(above_s: float, above: Spread, below_s: float, below: Spread) -> tuple[float, float]:
