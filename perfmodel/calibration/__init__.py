@@ -32,15 +32,20 @@ def find_calibrated_model(
     return Calibrated(model, _find(calibration, device), find_doubts(name)) if fits else model
 
 
-def _shipped(device: Device) -> Path | None:
-    """The calibration of a bundled device; a user's own of the same name has none."""
+def calibration_file(choice: str, device: Device) -> Path | None:
+    """The file that `choice` names (see `find_calibrated_model`), which need not be there; None for no calibration.
+
+    A user's own device of a bundled one's name has none by default.
+    """
+    if choice != DEFAULT:
+        return None if choice == NONE else Path(choice)
     bundled = device.name in device_names() and find_device(device.name) == device
     return shipped_calibration(device.name) if bundled else None
 
 
 def _find(choice: str, device: Device) -> Calibration | None:
-    path = _shipped(device) if choice == DEFAULT else Path(choice)
-    if choice == NONE or path is None:
+    path = calibration_file(choice, device)
+    if path is None:
         return None
     found = read_calibration(path)
     if found.device != device.name:

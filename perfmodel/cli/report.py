@@ -82,7 +82,7 @@ def _provenance(argv: list[str], found: runs.Runs, arguments):
     notes = (*speedup_notes(found.comparisons, found.model.device), *runs.coverage(found.comparisons, arguments))
     return Provenance(
         shlex.join(["perfmodel", "report", *argv]), f"{source_words(basis)}: {runs.describe(arguments)}.", versions,
-        tuple(_inputs(found, arguments)), notes, _profile(arguments), tuple(told),
+        tuple(_inputs(found, arguments, "calibrated" in basis)), notes, _profile(arguments), tuple(told),
     )  # fmt: skip
 
 
@@ -96,8 +96,9 @@ def _profile(arguments) -> tuple[str, ...]:
     return profile_notes(profiled.read(arguments))
 
 
-def _inputs(found: runs.Runs, arguments):
-    """What was read, how it was named, and the SHA-256 of the file."""
+def _inputs(found: runs.Runs, arguments, calibrated: bool):
+    """What was read, how it was named, and the SHA-256 of the file; the calibration where it corrected anything."""
+    from perfmodel.calibration import calibration_file
     from perfmodel.datafiles import find_file
     from perfmodel.traces import trace_files
 
@@ -111,8 +112,11 @@ def _inputs(found: runs.Runs, arguments):
     yield from _hashed("device", arguments.device, find_file("devices", "device", arguments.device, "E1001"))
     for path in arguments.profile or ():
         yield from _hashed("profile", path, path)
-    if arguments.calibration not in ("default", "none"):
-        yield from _hashed("calibration", arguments.calibration, arguments.calibration)
+    if calibrated and (path := calibration_file(arguments.calibration, found.model.device)) is not None:
+        yield from _hashed("calibration", path.name if arguments.calibration == "default" else str(path), path)
+    if arguments.framework is not None:
+        path = find_file("frameworks", "framework", arguments.framework, "E1014")
+        yield from _hashed("framework", arguments.framework, path)
 
 
 def _hashed(what: str, name: str, path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.resources import files
 
 import pytest
 
@@ -35,6 +36,32 @@ def test_the_files_that_were_read_are_told_with_their_hashes(cli, here):
     for what, name in (("trace", "run.jsonl"), ("network", "one.toml"), ("device", "slow.toml")):
         digest = hashlib.sha256((here / name).read_bytes()).hexdigest()
         assert re.search(rf"{what} +{name} +{digest}", text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder", "name"),
+    [
+        (("--device", "t4"), "calibrations", "calibration t4.toml"),
+        (("--framework", "pytorch-1.0"), "frameworks", "framework pytorch-1.0"),
+        (("--device", "t4", "--model", "roofline"), "", "calibration"),
+        (("--device", "t4", "--calibration", "none"), "", "calibration"),
+        ((), "", "calibration"),  # the RTX 2080 Ti comes with none
+    ],
+)
+def test_what_corrected_the_model_is_told_with_its_hash(cli, here, arguments, folder, name):
+    import hashlib
+
+    head = {"schema": "perfmodel.trace/1", "network": "resnet20", "dataset": "made up", "scheme": "mixed",
+            "samples": 64, "batch": 32, "source": {"note": "made up"}}  # fmt: skip
+    row = {"epoch": 0, "iterations": 2, "precision": dict.fromkeys(("fprop", "dgrad", "wgrad"), "fp16")}
+    (here / "mixed.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(row)}\n")
+    cli("report", "mixed.jsonl", *arguments, "-o", "r.html")
+    text = " ".join(text_of(here / "r.html").split())
+    if not folder:
+        assert not re.search(rf"{name} \S+ [0-9a-f]{{64}}", text)
+        return
+    file = files("perfmodel").joinpath("data", folder, f"{name.split()[1].removesuffix('.toml')}.toml")
+    assert f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}" in text
 
 
 def test_the_same_command_writes_the_same_bytes(cli, here):
