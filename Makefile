@@ -25,6 +25,7 @@ report: $(VENV)/installed
 	  for by in layer kind; do $(BIN)/perfmodel breakdown $$n --by $$by -o $(OUT)/breakdown-$$n-by-$$by.png || exit; done; \
 	  $(BIN)/perfmodel breakdown $$n -o $(OUT)/breakdown-$$n.csv && \
 	  $(BIN)/perfmodel breakdown $$n -o $(OUT)/breakdown-$$n.md || exit; done
+	for n in $(NETWORKS); do $(BIN)/perfmodel advise $$n -o $(OUT)/advice-$$n.png || exit; done
 	for t in muppet-alexnet-imagenet muppet-resnet20-cifar100; do \
 	  $(BIN)/perfmodel speedup $$t -o $(OUT)/timeline-$$t.png || exit; done
 	$(BIN)/perfmodel reproduce table3 -o $(OUT)/table3.csv

@@ -23,9 +23,12 @@ def run(argv: list[str]) -> int:
     network, model = find_network(arguments.network), common.find_model(arguments)
     advice, found = _advise(network, model, batches, arguments)
     setting = f"{common.describe(arguments)}, conversions {arguments.overhead}"
-    tables = _tables(advice, found, model, setting, arguments)
     if arguments.plan is not None:
         _write_plan(advice, setting, arguments)
+    if _suffix(arguments) in writing.figure_suffixes():
+        _draw(advice, found, setting, arguments)
+        return 0
+    tables = _tables(advice, found, model, setting, arguments)
     writing.emit([writing.with_setting(table, arguments, _suffix(arguments)) for table in tables], arguments.output)
     return 0
 
@@ -54,12 +57,14 @@ def _parser() -> options.Parser:
     options.add_calibration_argument(parser)
     options.add_profile_arguments(parser)
     options.add_overhead_argument(parser, options.LEVELS)
-    options.add_output_argument(parser, "table (.txt .csv .json .md .tex); csv holds the passes, json everything")
+    options.add_output_argument(
+        parser, "table (.txt .csv .json .md .tex; csv holds the passes, json everything), figure (.png .svg .pdf)"
+    )
     return parser
 
 
 def _suffix(arguments) -> str | None:
-    return writing.output_suffix(arguments.output, figures=False)
+    return writing.output_suffix(arguments.output, figures=True)
 
 
 def _check(arguments) -> list[int]:
@@ -143,6 +148,17 @@ def _tables(advice, found, model, setting: str, arguments) -> list:
         *batches,
         report.ways_table(advice, f"{title}, {setting}", notes),
     ]
+
+
+def _draw(advice, found, setting: str, arguments) -> None:
+    from perfmodel.report.advice import batches_frame, layers_frame, plan_words
+    from perfmodel.report.basis import source_words
+    from perfmodel.report.figures import advice_figure, write_figure
+
+    title = f"Advice on {advice.network.name}, batch {arguments.batch}"
+    note = f"{source_words(advice.best.step.total.basis)}: {setting}. {plan_words(advice)}"
+    batches = batches_frame(found) if found else None
+    write_figure(advice_figure(layers_frame(advice, found), title, note, batches), arguments.output)
 
 
 def _notes(advice, found, model, arguments) -> tuple[str, ...]:

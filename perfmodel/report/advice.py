@@ -9,7 +9,7 @@ import pandas as pd
 from perfmodel.advise import Advice
 from perfmodel.advise.sweep import AtBatch, least_batches
 from perfmodel.report.table import Table
-from perfmodel.report.text import milliseconds, percent, ratio, rounded_interval, supported
+from perfmodel.report.text import milliseconds, percent, ratio, rounded_interval, signed_milliseconds, supported
 from perfmodel.units import grouped
 
 GROUPS = ("pass", "layer")
@@ -89,10 +89,11 @@ def layers_frame(advice: Advice, found: Sequence[AtBatch] = ()) -> pd.DataFrame:
         for layer, mine in passes[passes["narrow"] == name].groupby("layer", sort=False):
             chosen = mine.loc[mine["plan"] == name, "pass"].tolist()
             rows.append({
-                "layer": layer, "narrow": name, "base_s": mine["base_s"].sum(),
+                "layer": layer, "base": advice.tariff.base, "narrow": name, "base_s": mine["base_s"].sum(),
                 "gemm_s": mine["gemm_s"].sum(), "copies_s": mine["copies_s"].sum(),
                 "convert_s": mine["base_s"].sum() - mine["gemm_s"].sum() - mine["copies_s"].sum() - gains[layer],
-                "net_s": gains[layer], "plan": ", ".join(chosen) or None, "least_batch": mine["least_batch"].min(),
+                "net_s": gains[layer], "passes": len(mine), "plan": ", ".join(chosen) or None,
+                "least_batch": mine["least_batch"].min(),
             })  # fmt: skip
     return pd.DataFrame(rows).astype({"least_batch": "Int64"})
 
@@ -145,10 +146,20 @@ def batches_table(advice: Advice, found: Sequence[AtBatch]) -> Table:
     return Table("By batch size", frame, show | {"batch": grouped}, headers)
 
 
+def plan_words(advice: Advice) -> str:
+    """How fast the plan is, with its interval, in a sentence."""
+    if not advice.best.plan.narrow:
+        return f"Nothing pays off: the plan has every GEMM in {advice.tariff.base}."
+    value, *ends = advice.best.faster_than(advice.base)
+    between = rounded_interval(ratio, *ends)
+    known = f", 90 %: {between}" if between else ""
+    return f"The plan is {supported(ratio, *ends)(value)} as fast as {advice.tariff.base} throughout{known}."
+
+
 def findings(advice: Advice, found: Sequence[AtBatch]) -> Iterator[str]:
     """What the numbers say: what the plan saves, which layers lose, from which batch size on."""
     if not advice.best.plan.narrow:
-        yield f"Nothing pays off: the plan has every GEMM in {advice.tariff.base}."
+        yield plan_words(advice)
     for one in (advice.base, *advice.narrow):
         saved_s = one.step.total.seconds - advice.best.step.total.seconds
         if saved_s > 0:
@@ -182,12 +193,3 @@ def _from_batch(found: Sequence[AtBatch], name: str, base: str) -> str:
         return f"{name} throughout is not faster than {base} at the largest batch size, {slower[-1]}."
     first = next(at.batch for at in ordered if at.batch > slower[-1])
     return f"{name} throughout is faster than {base} from batch {first} on."
-
-
-def signed_milliseconds(seconds: float) -> str:
-    """Milliseconds with a sign.
-
-    >>> signed_milliseconds(0.00123), signed_milliseconds(-0.5), signed_milliseconds(0.0)
-    ('+1.23', '-500', '0')
-    """
-    return f"{'+' if seconds > 0 else '-' if seconds < 0 else ''}{milliseconds(abs(seconds))}"

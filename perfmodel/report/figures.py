@@ -7,6 +7,7 @@ import os
 from matplotlib.figure import Figure
 
 from perfmodel.output import FIGURE_SUFFIXES, check_suffix, write_file
+from perfmodel.report.advice_figure import advice_figure
 from perfmodel.report.policy_figure import policy_figure
 from perfmodel.report.roofline_figure import roofline_figure
 from perfmodel.report.run_figure import timeline_figure
@@ -16,6 +17,7 @@ from perfmodel.report.step_figure import breakdown_figure
 from perfmodel.report.style import save
 
 __all__ = [
+    "advice_figure",
     "breakdown_figure",
     "devices_figure",
     "policy_figure",

@@ -55,6 +55,15 @@ def percent(share: float) -> str:
     return f"{share * 100:.1f} %"
 
 
+def signed_milliseconds(seconds: float) -> str:
+    """Milliseconds with a sign.
+
+    >>> signed_milliseconds(0.00123), signed_milliseconds(-0.5), signed_milliseconds(0.0)
+    ('+1.23', '-500', '0')
+    """
+    return f"{'+' if seconds > 0 else '-' if seconds < 0 else ''}{milliseconds(abs(seconds))}"
+
+
 def signed_percent(share: float) -> str:
     """A relative difference in percent, with its sign.
 

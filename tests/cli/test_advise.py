@@ -99,6 +99,18 @@ def test_json_holds_everything(cli, layer):
     assert [row["least_batch"] for row in passes["rows"]] == [None, None]
 
 
+@pytest.mark.parametrize("batches", ["", "8,16"])
+def test_a_picture_and_the_plan(cli, layer, batches):
+    arguments = ("advise", "layer.toml", *SLOW, "--overhead", "ideal", "--batches", batches, "--plan", "plan.toml")
+    done = cli(*arguments, "-o", "advice.svg")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    text = (layer / "advice.svg").read_text()
+    assert "gains 256 ms; plan: fprop" in text
+    assert "Modelled, not measured: slow.toml" in text
+    assert ("times as fast as fp16 throughout" in text) == bool(batches)
+    assert (layer / "plan.toml").exists()
+
+
 @pytest.mark.parametrize("network", ["alexnet", "resnet20", "googlenet-aux"])
 def test_the_plan_is_a_scheme_that_takes_what_was_said(cli, here, network):
     done = cli("advise", network, "--batch", "128", "--batches", "128", "--plan", "plan.toml", "-o", "advice.json")
@@ -153,7 +165,7 @@ def test_what_a_device_lacks_is_refused(cli, here):
         (("--plan", "no/x.toml"), "E1901 no/x.toml: there is no folder no."),
         (("--plan", "layer.toml"), "E1105 --plan is one of the files to read."),
         (("--plan", "./slow.toml", "--device", "slow.toml"), "E1105 --plan is one of the files to read."),
-        (("-o", "x.png"), "E1904 x.png: ends in '.png'."),
+        (("-o", "x.gif"), "E1904 x.gif: ends in '.gif'."),
         (("--overhead", "table3"), "E1105 --overhead table3 depends on a trace"),
     ],
 )
