@@ -62,14 +62,17 @@ class Calibrated:
         return Estimates(seconds, "calibrated", plain.detail, spreads)
 
     def _spreads(self, precision: Precision, group: Group, variance: np.ndarray, timing_s: np.ndarray) -> Spreads:
-        """The whole half-width is what the timings ask for, beyond the longest and shortest no less than on a device
-        that nobody timed; no more of it is shared than there."""
+        """The whole half-width is what the timings ask for. Away from them it grows to that of a device that nobody
+        timed, and beyond the longest and shortest it is that, but where the timings scatter more than that themselves;
+        no more of it is shared than there."""
         doubt = self.doubts.get(precision.operand.name)
-        whole = group.quantile**2 * (variance + group.residual.prior.scatter(timing_s))
+        prior = group.residual.prior
+        whole = group.quantile**2 * (variance + prior.scatter(timing_s))
         shared = group.quantile * np.sqrt(variance)
         if doubt is not None:
+            most = max(doubt.shared**2 + doubt.own**2, (group.quantile * prior.noise) ** 2)
             beyond = (timing_s < group.least_seconds) | (timing_s > group.most_seconds)
-            whole = np.where(beyond, np.maximum(whole, doubt.shared**2 + doubt.own**2), whole)
+            whole = np.where(beyond, most, np.minimum(whole, most))
             shared = np.minimum(shared, doubt.shared)
         own = np.sqrt(np.maximum(whole - shared**2, 0.0))
         return Spreads(shared, own, f"gemm {precision.name}")

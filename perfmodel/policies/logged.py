@@ -41,8 +41,8 @@ def logged_epochs(trace: Trace) -> dict[int, Logged]:
     found = {e: Logged(each.get("mean"), _norms(e, each), each.get("threshold")) for e, each in raw.items()}
     if all(each.empty for each in found.values()):
         raise InputError.at(
-            "E1508", "gradient diversity:", "the log holds none.",
-            "Map one (gd_mean), or log norm2/LAYER and sum_norm2/LAYER at the ends of windows.",
+            "E1508", "gradient diversity:", f"the log holds none, in {len(found)} epochs.",
+            "Log past the end of a window of the rule; map one (gd_mean), or log norm2/LAYER and sum_norm2/LAYER.",
         )  # fmt: skip
     return found
 

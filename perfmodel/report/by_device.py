@@ -34,7 +34,20 @@ def by_device_table(results: Mapping[str, SideBySide], title: str) -> Table:
             for device, result in results.items() for one in result.costs if isinstance(one, Refused)
         ),
     )  # fmt: skip
-    return Table(title, pd.DataFrame(columns), notes=notes)
+    return Table(title, pd.DataFrame(columns), notes=(*notes, *_on_two_scales(frame)))
+
+
+def _on_two_scales(frame: pd.DataFrame) -> list[str]:
+    """A warning where some devices have been corrected by timings of theirs, and others have not."""
+    corrected = (
+        frame.dropna(subset="basis")
+        .groupby("device", sort=False)["basis"]
+        .agg(lambda bases: any("calibrated" in basis for basis in bases))
+    )
+    if corrected.nunique() < 2:
+        return []
+    names = ", ".join(corrected.index[corrected])
+    return [f"Calibrated: {names}; the others are not, so between the two times compare less well: --calibration none."]
 
 
 def _cell(row: pd.Series, code: str | None, epochs: int) -> str:

@@ -110,7 +110,8 @@ def _name_span(axes: Axes, y: int, first: int, count: int, total: int, color: st
 
 
 def _draw_hours(axes: Axes, frame: pd.DataFrame, run: str) -> None:
-    longest = frame[[name for name in frame.columns if name.endswith("_hours")]].max().max()
+    curves = [name for name in frame.columns if name.endswith("_hours") and "_interval_" not in name]
+    longest = frame[curves].max().max()
     scale, unit = next((scale, unit) for scale, unit in UNITS if longest * scale >= 1 or unit == "seconds")
     bounds, ends = _draw_bounds(axes, frame, scale), []
     for baseline, column, look in HOURS_LINES:

@@ -30,7 +30,8 @@ SPANS = (
 NOTES = (
     "speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule give, and "
     "what training fewer epochs than the FP32 baseline gives. A range spans what the trace leaves open.",
-    "conversions: share of the time that quantise, cast and transpose kernels take; the theoretical limit has none.",
+    "conversions: share of the time in quantise, cast, transpose and gradient-check kernels; the theoretical limit has "
+    "none.",
 )
 
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from perfmodel.report import style
 from perfmodel.report.speedup import ROWS, SCHEME_ROW
 from perfmodel.report.style import check_columns, drawable, page, text_inches
-from perfmodel.report.text import ratio, span
+from perfmodel.report.text import ratio, span, supported
 
 COLUMNS = ("trace", "training", "speedup_low", "speedup_high", "speedup_interval_low", "speedup_interval_high")
 BARS_IN, ROW_IN, AXIS_IN = 5.2, 0.235, 0.9  # width of the bars, height of a row, of the axis and the legend [inch]
@@ -79,9 +79,11 @@ def _draw_bar(axes: Axes, place: int, row, look: dict, furthest: float) -> None:
     end = row.speedup_high
     if not np.isnan(row.speedup_interval_low):
         low, high = row.speedup_interval_low, row.speedup_interval_high
-        axes.plot([low, high], [place, place], color=style.GREY, linewidth=2, marker="|", markersize=6, zorder=4)
+        whisker = style.BLACK if "hatch" in look else style.GREY  # seen on its bar
+        axes.plot([low, high], [place, place], color=whisker, linewidth=2, marker="|", markersize=6, zorder=4)
         end = max(end, high)
-    text = span(ratio, row.speedup_low, row.speedup_high)
+    ends = row.speedup_interval_low, row.speedup_interval_high
+    text = span(supported(ratio, *ends), row.speedup_high, row.speedup_low)  # as in the table
     axes.text(end + 0.012 * furthest, place, text, va="center", size=style.SMALL)
 
 

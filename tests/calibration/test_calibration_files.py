@@ -18,6 +18,10 @@ from perfmodel.datafiles import bundled
 from perfmodel.devices import find_device
 from perfmodel.errors import InputError, PerfModelError, printable
 from perfmodel.gemm import Gemm, find_precision
+from perfmodel.networks import find_network
+from perfmodel.schemes import find_scheme
+from perfmodel.schemes.formats import StepFormats
+from perfmodel.simulate import Setting, step_cost
 
 V100 = find_device("v100")
 
@@ -136,6 +140,24 @@ def test_any_numbers_read_or_are_refused(text, tmp_path_factory, data):
     assert np.isfinite(found.seconds).all()
     assert (found.seconds > 0).all()
     assert (found.spreads.half_widths >= 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(bundled("calibrations")))
+@pytest.mark.parametrize("network", ["alexnet-reference", "resnet20", "digits-cnn"])
+def test_no_kernel_of_a_step_is_less_known_than_on_a_device_that_nobody_timed(name, network):
+    """But where the timings themselves scatter more: FP32 on no bundled device."""
+    device = find_device(name)
+    setting = Setting(find_calibrated_model("tiles", device))
+    bare = Setting(find_calibrated_model("tiles", device, calibration="none"))
+    step, plain = (
+        step_cost(find_network(network), 128, find_scheme("fp32"), StepFormats.everywhere("fp32"), one)
+        for one in (setting, bare)
+    )
+    widths, most = (np.hypot(*np.array([one[:2] for one in found.prices.widths]).T) for found in (step, plain))
+    assert (widths <= most + 1e-9).all()
+    gemms = [place for place, work in enumerate(step.works) if work.kind == "gemm"]
+    sure = network == "alexnet-reference" and name != "gtx-1080-ti"  # whose timings contradict each other
+    assert (widths[gemms] < most[gemms] - 1e-9).any() or not sure
 
 
 def test_a_users_own_device_of_a_bundled_name_has_no_calibration(tmp_path):

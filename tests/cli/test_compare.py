@@ -335,6 +335,16 @@ Refused on fast: muppet: E1103 device fast: has no unit for int8. It computes in
 
 
 @pytest.mark.parametrize(
+    ("more", "told"),
+    [((), True), (("--calibration", "none"), False), (("--model", "roofline"), False)],
+)
+def test_calibrated_devices_beside_others_are_told(cli, more, told):
+    done = cli("compare", "resnet20", "--schemes", "fp32", "--device", "a100,a100-80gb", *more)
+    assert done.code == 0
+    assert ("Calibrated: a100; the others are not," in done.out) == told
+
+
+@pytest.mark.parametrize(
     ("device", "more", "start"),
     [
         ("slow.toml,slow.toml", (), "E1105 --device names slow twice."),

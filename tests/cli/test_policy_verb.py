@@ -141,7 +141,7 @@ def test_baseline_epochs_and_another_network(verb, here):
         ((), "E1100 perfmodel policy:"),
         (("replays",), "E1000 perfmodel policy 'replays' is not known. Did you mean replay?"),
         (("replay",), "E1100 perfmodel policy replay: the following arguments are required: LOG"),
-        (("replay", "run.jsonl"), "E1508 gradient diversity: the log holds none."),
+        (("replay", "run.jsonl"), "E1508 gradient diversity: the log holds none, in "),
         (("replay", "nothing.jsonl"), "E1201"),
         (("replay", SAMPLE, "--network", "resnet20", "--mode", "code"), "E1504 mode 'code' is not known."),
         (("replay", SAMPLE, "--network", "resnet20", "--window", "x"), "E1504 window 'x' is not known."),

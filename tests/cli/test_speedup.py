@@ -30,7 +30,7 @@ run    MuPPET, theoretical limit       3  5.38 s  1.43x    0.71x                
 
 speedup = FP32's time / this time = (at equal epochs) x (by fewer epochs): what precision and schedule give, and what
 training fewer epochs than the FP32 baseline gives. A range spans what the trace leaves open.
-conversions: share of the time that quantise, cast and transpose kernels take; the theoretical limit has none.
+conversions: share of the time in quantise, cast, transpose and gradient-check kernels; the theoretical limit has none.
 GEMMs on slow at 1000 MHz: fp32 (sums in fp32) on CUDA cores, fp16 (sums in fp32) on tensor cores, int8 (sums in int32)
 on tensor cores.
 Proxies: dfx16 timed as fp16.

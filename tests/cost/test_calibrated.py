@@ -85,8 +85,21 @@ def test_beyond_the_timings_an_interval_is_no_narrower_than_an_unseen_gpus():
 def test_no_more_is_shared_than_on_an_unseen_gpu():
     found = Calibrated(MODEL, calibration(), DOUBTS | {"fp32": Doubt(0.3, 0.4, False)}).gemms(Gemms.of([GEMM])).spreads
     assert found.shared == pytest.approx([0.3])
-    # far from its only point the correction knows the constant alone: 0.25 - 0.09² / 0.26
-    assert found.half_widths == pytest.approx([2 * (0.25 - 0.09**2 / 0.26 + 0.05**2) ** 0.5])
+    # Far from its only point the correction knows the constant alone, 2·(0.25 - 0.09² / 0.26 + 0.05²)^0.5 = 0.94: more
+    # than nothing timed at all leaves in doubt.
+    assert found.half_widths == pytest.approx([0.5])
+    free = Calibrated(MODEL, calibration(), {}).gemms(Gemms.of([GEMM])).spreads
+    assert free.half_widths == pytest.approx([2 * (0.25 - 0.09**2 / 0.26 + 0.05**2) ** 0.5])
+
+
+@pytest.mark.parametrize("gemm", [GEMM, Gemm(90_000, 90_000, 90_000)])
+def test_timings_that_scatter_more_than_gpus_differ_are_believed(gemm):
+    model = Calibrated(MODEL, calibration(body=1.0), DOUBTS | {"fp32": Doubt(0.3, 0.4, False)})
+    wild = replace(model.calibration.groups["fp32"], quantile=20.0)
+    model = replace(model, calibration=replace(model.calibration, groups={"fp32": wild}))
+    found = model.gemms(Gemms.of([gemm])).spreads
+    assert found.half_widths == pytest.approx([20 * 0.05])
+    assert found.shared[0] <= 0.3
 
 
 def test_other_precisions_are_the_models_and_doubted():

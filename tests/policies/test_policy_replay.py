@@ -153,7 +153,7 @@ def test_a_run_that_logs_its_norms_is_replayed_exactly(mode, tmp_path):
 @pytest.mark.parametrize(
     ("trace", "said"),
     [
-        (made(["dfx8"] * 2), "E1508 gradient diversity: the log holds none"),
+        (made(["dfx8"] * 2), "E1508 gradient diversity: the log holds none, in 2 epochs. Log past the end of a window"),
         (made(["dfx8"], {0: {"norm2/a": 1.0}}), "E1508 epoch 0: 'a' has norm2, not sum_norm2"),
         (made(["dfx8"], {0: {"sum_norm2": 1.0}}), "E1508 epoch 0: 'network' has sum_norm2, not norm2"),
         (made(["fp16"], {0: {"mean": 1.0}}), "E1507 ladder: 'fp16' is not on the ladder"),

@@ -285,6 +285,11 @@ def test_intervals_are_shaded_and_rule_the_digits():
         "this run: 13:40 h",  # 10.9 to 17.7
         "FP32: 22:24 h",
     ]
+    assert below.get_title(loc="left") == "hours since the start"
+    far = wide.assign(run_interval_high_hours=wide.run_hours * 1e6, run_hours=wide.run_hours / 60)
+    far = far.assign(fp32_hours=np.nan, mixed_hours=np.nan)
+    unit = timeline_figure(far, "t").axes[1].get_title(loc="left")
+    assert unit == "minutes since the start"  # of the curves, however far the interval reaches
     long = run_frame(["dfx8"] * 5000)
     long = long.assign(run_interval_low_hours=long.run_hours / 2, run_interval_high_hours=long.run_hours * 2)
     path = timeline_figure(long, "t").axes[1].collections[0].get_paths()[0]

@@ -53,7 +53,7 @@ def test_intervals_and_ranges():
     whiskers = [line.get_xdata().tolist() if hasattr(line.get_xdata(), "tolist") else list(line.get_xdata())
                 for line in figure.axes[0].lines if line.get_marker() == "|"]  # fmt: skip
     assert whiskers == [[2.5, 7], [1.5, 2.75]]
-    assert "2.00x … 2.25x" in [text.get_text() for text in figure.axes[0].texts]
+    assert "2.25x … 2.00x" in [text.get_text() for text in figure.axes[0].texts]
     assert figure.axes[0].get_xlim()[1] > 7
 
 

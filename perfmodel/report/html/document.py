@@ -71,7 +71,7 @@ def _answer_nodes(names, comparisons, frame, provenance: Provenance, target: flo
         Element("p", "In brackets: where the figure lies nine times in ten.", class_="note"),
         figure_element(
             speedup_figure(frame, ""), "a-speedups", words.speedups_alt(frame),
-            f"Speedups against FP32; grey lines are 90 % intervals. {provenance.setting}",
+            f"Speedups against FP32; whiskers are 90 % intervals. {provenance.setting}",
         ),
         _sorted_by(table, "speedup", frame, SORTING),
         *(Element("p", note, class_="note") for note in table.notes),

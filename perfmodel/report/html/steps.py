@@ -160,12 +160,10 @@ def _converting(network: str, frame: pd.DataFrame, name: str) -> list[Node]:
     rows["share"] = rows["all"] / rows["precision"].map(whole)
     kinds = [kind for kind in OVERHEAD_KINDS if kind in rows]
     rows = rows[["precision", "layer", *kinds, "all", "share"]]
-    kept, rest = heaviest(rows, "all", MOST_CONVERTING, ["precision", "layer"])
-    if rest:
-        kept.loc[len(kept) - 1, "share"] = np.nan  # of different steps
+    kept = rows.loc[rows["all"].nlargest(MOST_CONVERTING).index].sort_index()  # no sum of others: of different steps
     show = dict.fromkeys((*kinds, "all"), milliseconds) | {"share": percent}
     headers = {"precision": "step", "layer": "layer", **{kind: f"{kind}, ms" for kind in kinds}, "all": "all, ms",
                "share": "of the step"}  # fmt: skip
     made = Table(f"One step of {network}: where converting numbers takes longest", kept, show, headers)
     said = f"The {MOST_CONVERTING} that take longest, of {grouped(len(rows))}."
-    return [table_element(made, name, rest), _all_of_it(said) if rest else None]
+    return [table_element(made, name), _all_of_it(said) if len(kept) < len(rows) else None]

@@ -42,7 +42,7 @@ def _modelled(basis: str) -> str:
 def _times_as_fast(runs: Sequence[RunCost], other: RunCost) -> tuple[Node, ...]:
     """The speedup, heavy, and its interval where it is known."""
     ends = widest(run.speedup_interval(other) for run in runs)
-    faster = span(supported(ratio, *ends), *_ends(other.seconds / run.seconds for run in runs))
+    faster = span(supported(ratio, *ends), *reversed(_ends(other.seconds / run.seconds for run in runs)))
     known = rounded_interval(ratio, *ends)
     return Element("b", _kept_together(faster)), _kept_together(f" [{known}]") if known else None
 
@@ -62,7 +62,7 @@ def speedups_alt(frame: pd.DataFrame) -> str:
     """What the bars of speedups show: the frame is `speedup_frame`'s."""
     rows = frame[frame["training"] != "FP32"]
     words = [
-        f"{row.trace}, {row.training}: {span(ratio, row.speedup_low, row.speedup_high)}"
+        f"{row.trace}, {row.training}: {span(ratio, row.speedup_high, row.speedup_low)}"
         for row in rows.head(3 * MOST_NAMED).itertuples()
     ]
     return f"Bars of speedups against FP32. {'; '.join(words)}{'; …' if len(rows) > len(words) else ''}."
