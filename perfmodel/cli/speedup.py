@@ -116,5 +116,7 @@ def _draw(found, setting: str, arguments) -> None:
         figure = timeline_figure(frame, title, f"{note} {SHADED}", comparison.runs[0].title)
     else:
         title = f"Speedup against FP32 on {found.model.device.name}"
-        figure = speedup_figure(speedup_frame(found.names, found.comparisons), title, f"{note} Whiskers: 90 % intervals.")
+        figure = speedup_figure(
+            speedup_frame(found.names, found.comparisons), title, f"{note} Whiskers: 90 % intervals."
+        )
     write_figure(figure, arguments.output)
