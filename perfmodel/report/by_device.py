@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from perfmodel.report.sidebyside import refusal_text, schemes_frame
-from perfmodel.report.table import Table, is_missing
-from perfmodel.report.text import duration, ratio, supported
+from perfmodel.report.sidebyside import epoch_words, refusal_text, schemes_frame
+from perfmodel.report.table import Table
 from perfmodel.sidebyside import Refused, SideBySide
 
 
@@ -26,7 +25,7 @@ def by_device_table(results: Mapping[str, SideBySide], title: str) -> Table:
     for device, result in results.items():
         rows = frame[frame["device"] == device].set_index("scheme")
         codes = {one.scheme.name: one.error.problems[0].code for one in result.costs if isinstance(one, Refused)}
-        columns[device] = [_cell(rows.loc[name], codes.get(name), result.run.epochs) for name in columns["scheme"]]
+        columns[device] = [_cell(rows.loc[name], codes.get(name)) for name in columns["scheme"]]
     notes = (
         "Time of an epoch, and times as fast as FP32 on the same device. Refused is what a device has no unit for.",
         *(
@@ -50,10 +49,7 @@ def _on_two_scales(frame: pd.DataFrame) -> list[str]:
     return [f"Calibrated: {names}; the others are not, so between the two times compare less well: --calibration none."]
 
 
-def _cell(row: pd.Series, code: str | None, epochs: int) -> str:
+def _cell(row: pd.Series, code: str | None) -> str:
     if code is not None:
         return f"refused, {code}"
-    time = supported(duration, row["run_low_s"] / epochs, row["run_high_s"] / epochs)(row["epoch_s"])
-    if is_missing(row["speedup"]):
-        return time
-    return f"{time}, {supported(ratio, row['speedup_low'], row['speedup_high'])(row['speedup'])}"
+    return epoch_words(row)

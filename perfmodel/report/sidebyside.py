@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import nan
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from perfmodel.devices import Device
 from perfmodel.lowering import PASSES
 from perfmodel.report.basis import interval_notes
 from perfmodel.report.scheme_formats import schedule_words
-from perfmodel.report.table import Table
+from perfmodel.report.table import Table, is_missing
 from perfmodel.report.text import duration, milliseconds, percent, ratio, rounded_interval, supported
 from perfmodel.report.units import units_note
 from perfmodel.schemes import gemm_choice
@@ -60,6 +61,14 @@ def _row(result: SideBySide, cost: SchemeCost | Refused) -> dict:
         "traffic_bytes": cost.bytes, "basis": cost.basis, "proxies": "; ".join(cost.proxies), "refusal": None,
         "run_low_s": run_low, "run_high_s": run_high, "speedup_low": low, "speedup_high": high,
     }  # fmt: skip
+
+
+def epoch_words(row) -> str:
+    """An epoch's time and the speedup of a row of `schemes_frame`, with the digits that intervals, if any, support."""
+    low, high, *of_ratio = (float(getattr(row, name, nan)) for name in ENDS)
+    share = row.epoch_s / row.run_s if getattr(row, "run_s", 0.0) else nan
+    time = supported(duration, low * share, high * share)(row.epoch_s)
+    return time if is_missing(row.speedup) else f"{time}, {supported(ratio, *of_ratio)(row.speedup)}"
 
 
 def refusal_text(refused: Refused) -> str:

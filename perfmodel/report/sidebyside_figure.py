@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from perfmodel.report import style
+from perfmodel.report.sidebyside import epoch_words
 from perfmodel.report.style import check_columns, drawable, page, text_inches
 from perfmodel.report.table import is_missing
-from perfmodel.report.text import duration, ratio
 
 # The parts of a bar, from its left end: column, word, and the kind of work whose fill it has.
 PARTS = (
@@ -113,4 +113,4 @@ def _draw_intervals(axes: Axes, frame: pd.DataFrame, places: list[int], times: n
 def _words(row) -> str:
     if is_missing(row.epoch_s):
         return drawable(f"refused: {row.refusal.partition('. ')[0]}", REFUSAL_LETTERS)
-    return duration(row.epoch_s) + ("" if is_missing(row.speedup) else f", {ratio(row.speedup)}")
+    return epoch_words(row)
