@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,7 +27,8 @@ MOST_LAYERS = 40  # that are drawn: of more the longest
 BARS_IN, AXES_IN = 5.8, 5.2  # widths beside the layers' names [inch]: of the page, and of the axes at the least
 BAR_IN, GAP, AXIS_IN, SPEEDUPS_IN = 0.15, 0.7, 1.0, 2.3  # heights [inch]; the gap between layers in bars
 BEHIND_WORDS = {"facecolor": style.WHITE, "edgecolor": "none", "pad": 0.5}  # hides the grid
-LINES = (style.BLUE, style.ORANGE, style.PURPLE, style.GREEN)  # of formats throughout; the plan's is black
+# Of formats throughout, again from the first where there are more; the plan's is black.
+LINES = (style.BLUE, style.ORANGE, style.PURPLE, style.GREEN, style.SKY, style.VERMILLION, style.DARK_GREY)
 
 
 def advice_figure(frame: pd.DataFrame, title: str, note: str = "", batches: pd.DataFrame | None = None) -> Figure:
@@ -66,7 +69,7 @@ def _longest(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _draw_speedups(axes: Axes, batches: pd.DataFrame, base: str, narrow: list[str]) -> None:
-    looks = {name: {"color": color, "linestyle": "--"} for name, color in zip(narrow, LINES, strict=False)}
+    looks = {name: {"color": color, "linestyle": "--"} for name, color in zip(narrow, cycle(LINES), strict=False)}
     lines = {f"{name} throughout": (f"{name}_speedup", look) for name, look in looks.items()}
     lines["the plan"] = ("plan_speedup", {"color": style.BLACK, "linewidth": 2.0})
     for label, (column, look) in lines.items():

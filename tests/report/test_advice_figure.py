@@ -67,6 +67,14 @@ def test_speedups_by_batch_size():
     assert len(below.patches) == 8
 
 
+def test_no_format_is_without_its_line():
+    names = [f"dfx{bits}" for bits in range(2, 11)]
+    rows = pd.concat([FRAME.assign(narrow=name) for name in names])
+    above = advice_figure(rows, "t", batches=BATCHES.assign(**{f"{name}_speedup": 0.5 for name in names})).axes[0]
+    labels = {line.get_label() for line in above.lines}
+    assert {f"{name} throughout" for name in names} <= labels
+
+
 def test_of_many_layers_the_longest():
     rows = [(f"conv{i}", "fp16", "int8", 0.001 * i, 0.0, 0.0, 0.0, 0.001 * i, 1, "fprop") for i in range(1, 43)]
     figure = advice_figure(pd.DataFrame(rows, columns=COLUMNS), "t")
