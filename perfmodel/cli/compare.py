@@ -45,11 +45,7 @@ def _parser() -> options.Parser:
     parser.add_argument(
         "--batch", type=options.whole, default=256, metavar="N", help="images of one step (default 256)"
     )
-    options.add_model_arguments(parser)
-    options.add_calibration_argument(parser)
-    options.add_framework_argument(parser)
-    options.add_profile_arguments(parser)
-    options.add_overhead_argument(parser, options.LEVELS)
+    options.add_pricing_arguments(parser)
     options.add_output_argument(
         parser,
         "table (.txt .csv .json .md .tex) or figure (.png .svg .pdf); csv and json hold each step of the runs",

@@ -42,6 +42,15 @@ def add_model_arguments(to: argparse.ArgumentParser) -> None:
     add_cost_model_arguments(to)
 
 
+def add_pricing_arguments(to: argparse.ArgumentParser, levels: str = LEVELS) -> None:
+    """All that a step is priced by: the model, its corrections, a framework or a profile, and what conversions cost."""
+    add_model_arguments(to)
+    add_calibration_argument(to)
+    add_framework_argument(to)
+    add_profile_arguments(to)
+    add_overhead_argument(to, levels)
+
+
 def add_mapping_argument(to: argparse.ArgumentParser) -> None:
     """`--mapping`; None where it is not given, until `find_model` or `profiled.choose_mapping` decides."""
     to.add_argument(

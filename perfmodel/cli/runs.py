@@ -21,11 +21,7 @@ class Runs:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """`TRACE…` and everything that prices it; not `-o` and the options of logs."""
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="name of a bundled trace, a trace or a log")
-    options.add_model_arguments(parser)
-    options.add_calibration_argument(parser)
-    options.add_framework_argument(parser)
-    options.add_profile_arguments(parser)
-    options.add_overhead_argument(parser)
+    options.add_pricing_arguments(parser, f"{options.LEVELS}, table3")
     parser.add_argument(
         "--network",
         metavar="N",
