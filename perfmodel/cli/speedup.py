@@ -105,7 +105,7 @@ def _write_timeline(found, setting: str, path: str) -> None:
 def _draw(found, setting: str, arguments) -> None:
     """The timeline of one trace, or the speedups of several."""
     from perfmodel.report.figures import speedup_figure, timeline_figure, write_figure
-    from perfmodel.report.run_figure import SHADED
+    from perfmodel.report.run_figure import shaded_words
     from perfmodel.report.speedup import speedup_frame, timeline_frame
 
     note = _figure_note(found.comparisons, setting, arguments)
@@ -113,7 +113,7 @@ def _draw(found, setting: str, arguments) -> None:
         (comparison,) = found.comparisons
         title = f"{found.names[0]}: {comparison.network.title}"
         frame = timeline_frame(comparison)
-        figure = timeline_figure(frame, title, f"{note} {SHADED}", comparison.runs[0].title)
+        figure = timeline_figure(frame, title, note + shaded_words(frame), comparison.runs[0].title)
     else:
         title = f"Speedup against FP32 on {found.model.device.name}"
         figure = speedup_figure(

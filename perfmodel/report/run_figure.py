@@ -18,7 +18,7 @@ from perfmodel.report.style import check_columns, line_inches, page, precision_c
 from perfmodel.report.text import HOUR, duration, supported
 from perfmodel.units import ceil_div
 
-SHADED = "Shaded: 90 % intervals. Much of them moves all curves together, so their ratio is surer."
+SHADED = " Shaded: 90 % intervals. Much of them moves all curves together, so their ratio is surer."
 RUN_COLUMNS = ("epoch", "precision", "run_hours", "fp32_hours", "mixed_hours")
 BAND_COLUMNS = ("run_low_hours", "run_high_hours")
 RUN_IN, HOURS_IN = 8.5, 3.2  # width of a timeline, height of its lower part
@@ -53,6 +53,12 @@ def timeline_figure(frame: pd.DataFrame, title: str, note: str = "", run: str = 
         _draw_precisions(above, frame, levels)
         _draw_hours(below, frame, run)
         return style.settle(figure)
+
+
+def shaded_words(frame: pd.DataFrame) -> str:
+    """What is shaded in the figure of this frame, to follow other words of a note; empty where nothing is."""
+    known = [name for name in frame.columns if "_interval_" in name]
+    return SHADED if frame[known].notna().any(axis=None) else ""
 
 
 def _levels(names: Iterable[str]) -> list[str]:

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from perfmodel.lowering import KINDS, PASSES
 from perfmodel.report import style
 from perfmodel.report.figures import breakdown_figure, timeline_figure
+from perfmodel.report.run_figure import shaded_words
 
 PRECISIONS = ("fp32", "dfx8")
 LADDER = ("fp32", "dfx8", "dfx12", "dfx14", "dfx16")
@@ -277,6 +278,12 @@ def test_intervals_are_shaded_and_rule_the_digits():
         fp32_interval_low_hours=np.nan, fp32_interval_high_hours=np.nan,
     )  # fmt: skip
     below = timeline_figure(wide, "t").axes[1]
+    assert shaded_words(wide).startswith(" Shaded: 90 % intervals.")
+    assert (
+        shaded_words(frame)
+        == shaded_words(wide.assign(run_interval_low_hours=np.nan, run_interval_high_hours=np.nan))
+        == ""
+    )
     (shade,) = below.collections
     corners = shade.get_paths()[0].get_extents()
     assert (corners.x0, corners.y0, corners.x1, corners.y1) == pytest.approx((0, 0, 92, 13.6 * 1.3))

@@ -7,7 +7,7 @@ from perfmodel.report.html import words
 from perfmodel.report.html.element import Element, Node
 from perfmodel.report.html.tables import table_element
 from perfmodel.report.html.vector import figure_element
-from perfmodel.report.run_figure import SHADED
+from perfmodel.report.run_figure import shaded_words
 from perfmodel.report.speedup import timeline_frame
 from perfmodel.report.stretches import ranked_metrics
 from perfmodel.report.trace import stretches_table
@@ -36,7 +36,8 @@ def _one(name: str, comparison: Comparison, note: str, prefix: str) -> list[Node
         figure_element(
             timeline_figure(frame, "", "", comparison.runs[0].title), f"{prefix}-timeline",
             words.timeline_alt(name, comparison, frame["precision"].dropna()),
-            f"{name}: precision of each epoch, and time since the start beside both baselines. {SHADED} {note}",
+            f"{name}: precision of each epoch, and time since the start beside both baselines."
+            f"{shaded_words(frame)} {note}",
         ),
         table_element(stretches, f"{prefix}-stretches"),
         *(Element("p", note, class_="note") for note in stretches.notes),
